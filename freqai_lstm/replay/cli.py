@@ -1,0 +1,108 @@
+"""The command line of the replay exchange."""
+
+import argparse
+from pathlib import Path
+
+from freqai_lstm.exceptions import ReplayError
+
+from .candles import DAY_MS, parse_day_ms
+from .clock import Clock
+from .market import Market
+from .recorded import RecordedMarket
+from .server import DEFAULT_PORT, serve
+from .synthetic import BASE_TIMEFRAMES, DEFAULT_END_MS, DEFAULT_START_MS, SyntheticMarket
+
+
+def add_replay_parser(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    """Add the subcommand ``replay``, whose ``run`` takes the arguments and gives the exit code."""
+    parser = subparsers.add_parser(
+        "replay",
+        help="run a local exchange that replays recorded or synthetic candles",
+        description=(
+            "Run a local exchange that answers like Binance USD-M futures, for backtesting and"
+            " dry-run without network. Without --datadir the market is synthetic."
+        ),
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--datadir",
+        type=Path,
+        metavar="DIR",
+        help="serve the candles of a freqtrade data directory, such as user_data/data/binance",
+    )
+    source.add_argument(
+        "--seed", type=int, metavar="N", help="serve the synthetic market of this seed (default: 0)"
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help="port, 0 for a free one (%(default)s)"
+    )
+    parser.add_argument(
+        "--allow-remote", action="store_true", help="allow a host that other machines can reach"
+    )
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="move the market in time so that it goes on now, for dry-run trading",
+    )
+    parser.add_argument(
+        "--base-timeframe",
+        choices=BASE_TIMEFRAMES,
+        help="shortest candles of the synthetic market (default: 5m)",
+    )
+    parser.add_argument(
+        "--start", metavar="YYYYMMDD", help="first day of the synthetic market (default: 20230101)"
+    )
+    parser.add_argument(
+        "--end", metavar="YYYYMMDD", help="last day of the synthetic market (default: 20240630)"
+    )
+    parser.add_argument(
+        "--pairs", nargs="+", metavar="PAIR", help="list only these, such as BTC/USDT:USDT"
+    )
+    parser.add_argument(
+        "--ready-file", type=Path, metavar="FILE", help="write the port here when ready"
+    )
+    parser.set_defaults(run=run_replay)
+
+
+def run_replay(args: argparse.Namespace) -> int:
+    """Serve until Ctrl+C or SIGTERM.
+
+    :return: Exit code, 0.
+    :raises ReplayError: If there is no such market, or no way to listen.
+    """
+    market = _market(args)
+    serve(
+        market,
+        host=args.host,
+        port=args.port,
+        clock=Clock.live(market) if args.live else Clock.history(),
+        ready_file=args.ready_file,
+        allow_remote=args.allow_remote,
+    )
+    return 0
+
+
+def _market(args: argparse.Namespace) -> Market:
+    if args.datadir is None:
+        return SyntheticMarket(
+            args.seed or 0,
+            start_ms=DEFAULT_START_MS if args.start is None else parse_day_ms(args.start),
+            end_ms=DEFAULT_END_MS if args.end is None else parse_day_ms(args.end) + DAY_MS,
+            base_timeframe=args.base_timeframe or "5m",
+            pairs=args.pairs,
+        )
+    synthetic_only = {
+        "--start": args.start,
+        "--end": args.end,
+        "--base-timeframe": args.base_timeframe,
+    }
+    given = [flag for flag, value in synthetic_only.items() if value is not None]
+    if given:
+        raise ReplayError(
+            f"{', '.join(given)} must not be given with --datadir: recorded candles are served"
+            " as they are."
+        )
+    return RecordedMarket(args.datadir, pairs=args.pairs)

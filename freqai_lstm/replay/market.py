@@ -1,0 +1,174 @@
+"""What the replay exchange serves: listed pairs, their candles and their funding rates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+PriceKind = Literal["last", "mark"]
+FUNDING_INTERVAL_MS = 8 * 3_600_000
+
+
+@dataclass(frozen=True)
+class Candles:
+    """Candles of one pair and timeframe, oldest first; every array has shape ``(candles,)``.
+
+    ``open_ms`` is the opening time in milliseconds since 1970 UTC, ``volume`` is in base coins.
+    """
+
+    open_ms: NDArray[np.int64]
+    open: NDArray[np.float64]
+    high: NDArray[np.float64]
+    low: NDArray[np.float64]
+    close: NDArray[np.float64]
+    volume: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        """Count the candles."""
+        return len(self.open_ms)
+
+    def __getitem__(self, rows: slice | NDArray[np.int64] | NDArray[np.bool_]) -> "Candles":
+        """Select rows, as numpy would."""
+        return Candles(
+            self.open_ms[rows],
+            self.open[rows],
+            self.high[rows],
+            self.low[rows],
+            self.close[rows],
+            self.volume[rows],
+        )
+
+    @classmethod
+    def empty(cls) -> "Candles":
+        """No candles at all."""
+        none = np.empty(0)
+        return cls(np.empty(0, np.int64), none, none, none, none, none)
+
+    @classmethod
+    def join(cls, parts: Sequence["Candles"]) -> "Candles":
+        """Put candles one after the other."""
+        return cls(
+            np.concatenate([part.open_ms for part in parts]),
+            np.concatenate([part.open for part in parts]),
+            np.concatenate([part.high for part in parts]),
+            np.concatenate([part.low for part in parts]),
+            np.concatenate([part.close for part in parts]),
+            np.concatenate([part.volume for part in parts]),
+        )
+
+    def shifted(self, shift_ms: int) -> "Candles":
+        """Move the candles in time."""
+        return Candles(
+            self.open_ms + shift_ms, self.open, self.high, self.low, self.close, self.volume
+        )
+
+
+@dataclass(frozen=True)
+class FundingRates:
+    """Settled funding rates of one pair, oldest first; both arrays have shape ``(rates,)``."""
+
+    time_ms: NDArray[np.int64]
+    rate: NDArray[np.float64]
+
+    @classmethod
+    def empty(cls) -> "FundingRates":
+        """No funding rates at all."""
+        return cls(np.empty(0, np.int64), np.empty(0))
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One listed perpetual contract and its trading rules.
+
+    ``price_decimals`` and ``quantity_decimals`` are the decimals of prices and of quantities: the
+    tick size is ``10 ** -price_decimals``. ``min_notional`` is in the quote coin.
+    """
+
+    base: str
+    quote: str
+    price_decimals: int
+    quantity_decimals: int
+    min_notional: float = 5.0
+
+    @property
+    def symbol(self) -> str:
+        """The exchange's name, such as ``BTCUSDT``."""
+        return self.base + self.quote
+
+    @property
+    def pair(self) -> str:
+        """The name that freqtrade uses, such as ``BTC/USDT:USDT``."""
+        return f"{self.base}/{self.quote}:{self.quote}"
+
+    @property
+    def tick_size(self) -> float:
+        """The smallest step of a price."""
+        return float(f"1e-{self.price_decimals}")
+
+
+class Market(Protocol):
+    """A source of candles. ``synthetic`` and ``recorded`` have one each."""
+
+    @property
+    def listings(self) -> Sequence[Listing]:
+        """The listed pairs."""
+
+    @property
+    def start_ms(self) -> int:
+        """When the first candle of any pair opens."""
+
+    @property
+    def end_ms(self) -> int:
+        """When the last candle of any pair closes."""
+
+    def timeframes(self, symbol: str, price: PriceKind) -> Sequence[str]:
+        """Name the timeframes that are stored, not aggregated; shortest first."""
+
+    def candles(self, symbol: str, price: PriceKind, timeframe: str) -> Candles:
+        """Give all candles of a stored timeframe; sorted, without duplicates."""
+
+    def funding_rates(self, symbol: str) -> FundingRates:
+        """Give all funding rates of a pair."""
+
+
+@dataclass(frozen=True)
+class ShiftedMarket:
+    """A market moved in time, so that its history ends at another moment.
+
+    :param market: The market to move.
+    :param shift_ms: By how much, a multiple of 21 days, to keep days, weeks and three-day candles
+        on their boundaries. Calendar months cannot keep theirs, so stored months are not used.
+    """
+
+    market: Market
+    shift_ms: int
+
+    @property
+    def listings(self) -> Sequence[Listing]:
+        """The listed pairs."""
+        return self.market.listings
+
+    @property
+    def start_ms(self) -> int:
+        """When the first candle of any pair opens."""
+        return self.market.start_ms + self.shift_ms
+
+    @property
+    def end_ms(self) -> int:
+        """When the last candle of any pair closes."""
+        return self.market.end_ms + self.shift_ms
+
+    def timeframes(self, symbol: str, price: PriceKind) -> Sequence[str]:
+        """Name the stored timeframes except months."""
+        return [name for name in self.market.timeframes(symbol, price) if name != "1M"]
+
+    def candles(self, symbol: str, price: PriceKind, timeframe: str) -> Candles:
+        """Give all candles of a stored timeframe, moved."""
+        return self.market.candles(symbol, price, timeframe).shifted(self.shift_ms)
+
+    def funding_rates(self, symbol: str) -> FundingRates:
+        """Give all funding rates of a pair, moved."""
+        rates = self.market.funding_rates(symbol)
+        return FundingRates(rates.time_ms + self.shift_ms, rates.rate)
