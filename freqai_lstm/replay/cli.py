@@ -7,6 +7,8 @@ from freqai_lstm.exceptions import ReplayError
 
 from .candles import DAY_MS, parse_day_ms
 from .clock import Clock
+from .fault_plan import FaultPlan
+from .faults import KINDS, Fault
 from .market import Market
 from .recorded import RecordedMarket
 from .server import DEFAULT_PORT, serve
@@ -64,6 +66,16 @@ def add_replay_parser(
     parser.add_argument(
         "--ready-file", type=Path, metavar="FILE", help="write the port here when ready"
     )
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="KIND[,KEY=VALUE...]",
+        help=(
+            "let something go wrong, such as http_5xx,probability=0.1,path=klines; may be repeated;"
+            f" kinds: {', '.join(KINDS)}"
+        ),
+    )
     parser.set_defaults(run=run_replay)
 
 
@@ -79,6 +91,7 @@ def run_replay(args: argparse.Namespace) -> int:
         host=args.host,
         port=args.port,
         clock=Clock.live(market) if args.live else Clock.history(),
+        faults=FaultPlan(map(Fault.parse, args.fault), seed=args.seed or 0),
         ready_file=args.ready_file,
         allow_remote=args.allow_remote,
     )

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from freqai_lstm.exceptions import ReplayError
 
 from .candles import TIMEFRAMES, candle_end_ms, format_day
+from .coins import COINS
 from .market import Candles, FundingRates, Listing, PriceKind
-from .synthetic import COINS
 
 _FILE_NAME = re.compile(
     r"(?P<base>[^_]+)_(?P<quote>[^_]+)_(?P=quote)-(?P<timeframe>\w+)"

@@ -8,8 +8,11 @@ from starlette.exceptions import HTTPException
 
 from . import payloads
 from .candles import TIMEFRAMES
+from .control import ControlApi
+from .fault_injector import FaultInjector
+from .fault_plan import FaultPlan
 from .feed import Feed, Span
-from .market import Listing
+from .market import Candles, Listing, PriceKind
 from .payloads import Json
 
 _LARGEST_NUMBER_LENGTH = 20
@@ -39,18 +42,21 @@ class RestApi:
     """The public endpoints of ``/fapi``.
 
     :param feed: What there is to answer with.
+    :param plan: What goes wrong with the answers.
     """
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Feed, plan: FaultPlan) -> None:
         self._feed = feed
+        self._plan = plan
 
     async def ping(self) -> Response:
         """Answer that the exchange is there."""
         return _answer({})
 
-    async def time(self) -> Response:
-        """Tell the real time, even where the market is history: ccxt compares it with its own."""
-        return _answer({"serverTime": self._feed.clock.server_ms()})
+    async def time(self, request: Request) -> Response:
+        """Tell the real time, also for history: freqtrade compares it with its own clock."""
+        offset_ms = self._plan.clock_offset_ms(request.url.path)
+        return _answer({"serverTime": self._feed.clock.server_ms() + offset_ms})
 
     async def exchange_info(self) -> Response:
         """Describe the listed pairs."""
@@ -61,19 +67,21 @@ class RestApi:
     async def klines(self, request: Request) -> Response:
         """Give candles of the last price."""
         listing, timeframe = self._listing(request), _timeframe(request)
-        candles = self._feed.candles(listing.symbol, "last", timeframe, _span(request, 500, 1500))
+        candles = self._candles(request, listing, "last", timeframe)
         return _json_response(payloads.price_klines(candles, timeframe, listing))
 
     async def mark_price_klines(self, request: Request) -> Response:
         """Give candles of the mark price."""
         listing, timeframe = self._listing(request), _timeframe(request)
-        candles = self._feed.candles(listing.symbol, "mark", timeframe, _span(request, 500, 1500))
+        candles = self._candles(request, listing, "mark", timeframe)
         return _json_response(payloads.mark_klines(candles, timeframe))
 
     async def funding_rate(self, request: Request) -> Response:
         """Give settled funding rates."""
         listing = self._listing(request)
-        rates = self._feed.funding_rates(listing.symbol, _span(request, 100, 1000))
+        rates = self._feed.funding_rates(
+            listing.symbol, _span(request, default_limit=100, largest_limit=1000)
+        )
         return _answer(payloads.funding_rates(rates, listing))
 
     async def premium_index(self, request: Request) -> Response:
@@ -107,6 +115,14 @@ class RestApi:
             raise BinanceError(-4021, f"'{levels}' is not valid depth limit")
         return _answer(payloads.order_book(self._feed, listing, levels))
 
+    def _candles(
+        self, request: Request, listing: Listing, price: PriceKind, timeframe: str
+    ) -> Candles:
+        span = _span(request, default_limit=500, largest_limit=1500)
+        candles = self._feed.candles(listing.symbol, price, timeframe, span)
+        now_ms, path = self._feed.now_ms(), request.url.path
+        return self._plan.distort(candles, timeframe, now_ms, path=path, symbol=listing.symbol)
+
     def _listing(self, request: Request) -> Listing:
         symbol = request.query_params.get("symbol", "")
         if not symbol:
@@ -122,10 +138,12 @@ class RestApi:
         return _answer([describe(self._feed, listing) for listing in self._feed.listings()])
 
 
-def create_app(feed: Feed) -> FastAPI:
+def create_app(feed: Feed, plan: FaultPlan) -> FastAPI:
     """Build the web application of the replay exchange."""
     app = FastAPI(openapi_url=None)
-    api = RestApi(feed)
+    app.add_middleware(FaultInjector, plan=plan)
+    ControlApi(feed, plan).add_routes(app)
+    api = RestApi(feed, plan)
     endpoints: dict[str, Callable[..., object]] = {
         "v1/ping": api.ping,
         "v1/time": api.time,
@@ -164,7 +182,7 @@ def _timeframe(request: Request) -> str:
     return timeframe
 
 
-def _span(request: Request, default_limit: int, largest_limit: int) -> Span:
+def _span(request: Request, *, default_limit: int, largest_limit: int) -> Span:
     limit = _whole_number(request, "limit")
     if limit is None:
         limit = default_limit

@@ -15,6 +15,8 @@ import uvicorn
 from freqai_lstm.exceptions import ReplayError
 
 from .clock import Clock
+from .fault_injector import DroppableConnection
+from .fault_plan import FaultPlan
 from .feed import Feed
 from .market import Market
 from .rest import create_app
@@ -27,11 +29,11 @@ _STOP_SECONDS = 10.0
 class _Uvicorn(uvicorn.Server):
     """A uvicorn server that tells when it accepts connections."""
 
-    def __init__(self, feed: Feed, on_ready: Callable[[], None]) -> None:
+    def __init__(self, feed: Feed, plan: FaultPlan, on_ready: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
-                create_app(feed),
-                http="h11",
+                create_app(feed, plan),
+                http=DroppableConnection,
                 ws="none",
                 loop="asyncio",
                 lifespan="off",
@@ -54,6 +56,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = DEFAULT_PORT,
     clock: Clock | None = None,
+    faults: FaultPlan | None = None,
     ready_file: Path | None = None,
     allow_remote: bool = False,
 ) -> None:
@@ -63,6 +66,7 @@ def serve(
     :param host: Address to listen on.
     :param port: Port to listen on; 0 picks a free one.
     :param clock: History by default, or a live one.
+    :param faults: What goes wrong from the start; nothing by default.
     :param ready_file: File to write the port into once connections are accepted.
     :param allow_remote: Whether ``host`` may be reached from other machines.
     :raises ReplayError: If the server cannot listen there.
@@ -81,7 +85,7 @@ def serve(
             if ready_file is not None:
                 _write_whole(ready_file, f"{bound_port}\n")
 
-        server = _Uvicorn(feed, announce)
+        server = _Uvicorn(feed, faults or FaultPlan(), announce)
         with _stopped_by_signals(server):
             server.run(sockets=[listener])
 
@@ -91,11 +95,16 @@ class ReplayServer:
 
     :param market: What to serve.
     :param clock: History by default, or a live one.
+    :param faults: What goes wrong from the start; ``.faults`` has them, and takes more.
     """
 
-    def __init__(self, market: Market, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, market: Market, *, clock: Clock | None = None, faults: FaultPlan | None = None
+    ) -> None:
+        self.faults = faults or FaultPlan()
         self._ready = threading.Event()
-        self._server = _Uvicorn(Feed(market, clock or Clock.history()), self._ready.set)
+        feed = Feed(market, clock or Clock.history())
+        self._server = _Uvicorn(feed, self.faults, self._ready.set)
         self._listener = _listening_socket("127.0.0.1", 0)
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._listener]}, daemon=True

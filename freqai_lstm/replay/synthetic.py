@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from freqai_lstm.exceptions import ReplayError
 
 from .candles import DAY_MS, HOUR_MS, fixed_length_ms, format_day
+from .coins import Coin, choose_coins
 from .market import FUNDING_INTERVAL_MS, Candles, FundingRates, Listing, PriceKind
 from .price_paths import (
     Floats,
@@ -33,35 +34,6 @@ _OWN_VOLATILITY_SPREAD = 0.3
 _BASIS = 0.0002
 _NORMAL_FUNDING_RATE = 0.0001
 _LARGEST_FUNDING_RATE = 0.003
-
-
-@dataclass(frozen=True)
-class Coin:
-    """How one coin behaves.
-
-    ``hourly_volatility`` is the standard deviation of hourly returns, ``common_share`` the part of
-    its variance that all coins have in common, ``hourly_turnover`` is in USDT.
-    """
-
-    listing: Listing
-    start_price: float
-    hourly_volatility: float
-    common_share: float
-    hourly_turnover: float
-
-
-COINS = (
-    Coin(Listing("BTC", "USDT", 1, 3, 100.0), 16_540.0, 0.0055, 0.80, 4.0e8),
-    Coin(Listing("ETH", "USDT", 2, 3, 20.0), 1_196.0, 0.0062, 0.78, 2.2e8),
-    Coin(Listing("LTC", "USDT", 2, 3, 20.0), 70.1, 0.0075, 0.68, 1.8e7),
-    Coin(Listing("BNB", "USDT", 2, 2, 5.0), 246.0, 0.0058, 0.68, 2.4e7),
-    Coin(Listing("XRP", "USDT", 4, 1, 5.0), 0.3389, 0.0075, 0.66, 3.6e7),
-    Coin(Listing("ADA", "USDT", 4, 0, 5.0), 0.2457, 0.0080, 0.70, 1.6e7),
-    Coin(Listing("DOT", "USDT", 3, 1, 5.0), 4.311, 0.0078, 0.70, 9.0e6),
-    Coin(Listing("SOL", "USDT", 3, 0, 5.0), 9.961, 0.0100, 0.66, 4.5e7),
-    Coin(Listing("LINK", "USDT", 3, 2, 20.0), 5.558, 0.0082, 0.68, 1.1e7),
-    Coin(Listing("AVAX", "USDT", 3, 0, 5.0), 10.87, 0.0088, 0.68, 1.2e7),
-)
 
 
 @dataclass(frozen=True)
@@ -91,7 +63,7 @@ class SyntheticMarket:
     :param start_ms: First candle, milliseconds since 1970, at midnight UTC.
     :param end_ms: End of the last candle, at midnight UTC.
     :param base_timeframe: Timeframe of the candles that longer ones are aggregated from.
-    :param pairs: Pairs to list, such as ``BTC/USDT:USDT``; all of :data:`COINS` by default.
+    :param pairs: Pairs to list, such as ``BTC/USDT:USDT``; all of :data:`.coins.COINS` by default.
     :raises ReplayError: If a value is out of range.
     """
 
@@ -118,7 +90,7 @@ class SyntheticMarket:
         self.start_ms = start_ms
         self.end_ms = end_ms
         self.base_timeframe = base_timeframe
-        self._coins = {coin.listing.symbol: coin for coin in _coins_of(pairs)}
+        self._coins = {coin.listing.symbol: coin for coin in choose_coins(pairs)}
         self._series: dict[str, _Series] = {}
 
     @property
@@ -244,19 +216,6 @@ class SyntheticMarket:
         rate = _NORMAL_FUNDING_RATE * (1.0 + 0.8 * sentiment) + 0.1 * basis[step]
         rate = np.clip(rate, -_LARGEST_FUNDING_RATE, _LARGEST_FUNDING_RATE)
         return FundingRates(time_ms, np.round(rate, 8))
-
-
-def _coins_of(pairs: Sequence[str] | None) -> Sequence[Coin]:
-    if pairs is None:
-        return COINS
-    by_pair = {coin.listing.pair: coin for coin in COINS}
-    unknown = sorted(set(pairs) - set(by_pair))
-    if unknown or not pairs:
-        raise ReplayError(
-            f"The synthetic market has the pairs {', '.join(by_pair)};"
-            f" was asked for {', '.join(unknown) or 'none'}."
-        )
-    return [coin for pair, coin in by_pair.items() if pair in pairs]
 
 
 def _mark_candles(last: Candles, basis: Floats) -> Candles:
