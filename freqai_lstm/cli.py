@@ -1,0 +1,36 @@
+"""The command ``freqai-lstm``: what freqtrade's own commands do not do."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from freqtrade.exceptions import FreqtradeException
+
+from freqai_lstm import __version__
+from freqai_lstm.replay.cli import add_replay_parser
+from freqai_lstm.report.cli import add_skill_parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a subcommand.
+
+    :param arguments: Command line without the program's name; the process's own by default.
+    :return: Exit code: 0 on success, 2 on an error that the user can mend.
+    """
+    parser = argparse.ArgumentParser(
+        prog="freqai-lstm", description="Tools around the FreqAI LSTM model."
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    subparsers = parser.add_subparsers(title="commands", required=True)
+    add_replay_parser(subparsers)
+    add_skill_parser(subparsers)
+    args = parser.parse_args(arguments)
+    try:
+        return int(args.run(args))
+    except FreqtradeException as error:
+        print(f"freqai-lstm: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

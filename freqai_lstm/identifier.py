@@ -1,0 +1,144 @@
+"""Guards FreqAI's ``identifier``: the folder's models must have been trained with these settings.
+
+FreqAI reuses saved models and predictions by file name alone, so a changed setting under an old
+identifier silently gives old predictions. A manifest in the identifier's folder says what its
+models were trained with.
+"""
+
+import ast
+import hashlib
+import inspect
+import json
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from freqai_lstm.exceptions import SettingsError
+from freqai_lstm.files import replacing
+from freqai_lstm.model import MODEL_VERSION
+from freqai_lstm.settings import FreqaiSettings
+
+MANIFEST_NAME = "freqai_lstm.json"
+
+_STRATEGY_METHODS = (
+    "feature_engineering_expand_all",
+    "feature_engineering_expand_basic",
+    "feature_engineering_standard",
+    "set_freqai_targets",
+)
+
+
+class IdentifierGuard:
+    """Compares what the models of an identifier were trained with to the present settings.
+
+    :param folder: The identifier's folder, ``user_data/models/<identifier>``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest_path = folder / MANIFEST_NAME
+
+    def check(self, present: dict[str, Any]) -> None:
+        """Refuse a changed setting, or record settings that are not known yet.
+
+        :param present: Settings by dotted key; keys the manifest does not have are added to it.
+        :raises SettingsError: If saved models were trained with other settings; it names each
+            difference.
+        """
+        recorded = self._recorded()
+        differences = [
+            f"{key}: trained with {recorded[key]!r}, was {value!r}"
+            for key, value in present.items()
+            if recorded.get(key, value) != value
+        ]
+        if not differences or not self._has_models():
+            if recorded != recorded | present:
+                self._write(recorded | present)
+            return
+        lines = "\n".join(f"  {difference}" for difference in differences)
+        raise SettingsError(
+            f"freqai.identifier: {self.folder.name!r} has models that were trained with other "
+            f"settings. Choose another identifier, or set these back:\n{lines}"
+        )
+
+    def _recorded(self) -> dict[str, Any]:
+        try:
+            text = self.manifest_path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            if self._has_models():
+                raise SettingsError(
+                    f"freqai.identifier: {self.folder.name!r} has models but no {MANIFEST_NAME}, "
+                    f"so they are not this regressor's. Choose another identifier."
+                ) from None
+            return {}
+        try:
+            recorded = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise SettingsError(
+                f"{self.manifest_path}: must be JSON, was unreadable ({error}). Choose another "
+                f"freqai.identifier, or delete the folder to train again."
+            ) from error
+        return dict(recorded)
+
+    def _has_models(self) -> bool:
+        return any(self.folder.glob("sub-train-*/*")) or any(
+            self.folder.glob("backtesting_predictions/*")
+        )
+
+    def _write(self, settings: dict[str, Any]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with replacing(self.manifest_path) as temporary:
+            temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def trained_with(settings: FreqaiSettings, timeframe: str, model_name: str) -> dict[str, Any]:
+    """Return every setting that a saved model depends on.
+
+    :param settings: The ``freqai`` section.
+    :param timeframe: The base timeframe.
+    :param model_name: Class name of the prediction model.
+    :return: Settings by dotted key, as JSON holds them.
+    """
+    model = settings.model_training_parameters.model_dump()
+    # Neither changes what is learned.
+    for name in ("device", "progress_bar"):
+        del model["trainer_kwargs"][name]
+    feature_parameters = settings.feature_parameters.model_dump(exclude={"plot_feature_importances"})
+    return {
+        "model": model_name,
+        "model_version": MODEL_VERSION,
+        "timeframe": timeframe,
+        "freqai.train_period_days": settings.train_period_days,
+        "freqai.continual_learning": settings.continual_learning,
+        **dict(_flatten("freqai.model_training_parameters", model)),
+        **dict(_flatten("freqai.feature_parameters", feature_parameters)),
+        **dict(_flatten("freqai.data_split_parameters", settings.data_split_parameters.model_dump())),
+    }
+
+
+def labelled_by(strategy: Any, labels: Iterable[str]) -> dict[str, Any]:
+    """Return what a saved model takes from the strategy: its labels, and the code of its features.
+
+    Comments and formatting do not count.
+
+    :param strategy: The running strategy.
+    :param labels: The names of the labels it sets.
+    :return: Settings by dotted key, as JSON holds them.
+    """
+    code = {f"code of {name}": _code_digest(getattr(strategy, name)) for name in _STRATEGY_METHODS}
+    return {"labels": sorted(labels), **code}
+
+
+def _code_digest(method: Callable[..., Any]) -> str:
+    """Return a short digest of a method's code, blind to comments and formatting."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(method)))
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:12]
+
+
+def _flatten(prefix: str, section: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in section.items():
+        if isinstance(value, dict):
+            yield from _flatten(f"{prefix}.{key}", value)
+        else:
+            yield f"{prefix}.{key}", value

@@ -1,0 +1,91 @@
+"""The network: stacked LSTM layers over a window of candles, and a small head.
+
+Shapes: B windows in a batch, T candles in a window, F features, H hidden units, L labels.
+"""
+
+from torch import Tensor, nn
+
+from freqai_lstm.exceptions import WindowError
+
+MODEL_VERSION = 1
+"""Raised whenever saved models of an older package would predict something else."""
+
+
+class PyTorchLSTMModel(nn.Module):
+    """Predict the labels of the last candle of each window.
+
+    Each LSTM layer runs over the whole sequence and is followed by batch normalisation over its
+    features and dropout, with a residual connection from the second layer on. The last step goes
+    through Linear, ReLU, alpha dropout and a final Linear. In evaluation mode the rows of a batch
+    do not influence each other.
+
+    :param input_dim: Number of features F.
+    :param output_dim: Number of labels L.
+    :param window_size: Number of candles T the network is trained on.
+    :param hidden_dim: Number of hidden units H of each LSTM layer and of the head.
+    :param num_lstm_layers: Number of stacked LSTM layers.
+    :param dropout_percent: Share of features dropped after each LSTM layer, a fraction in [0, 1).
+    :param alpha_dropout_percent: Share dropped by the head's alpha dropout, a fraction in [0, 1).
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        *,
+        window_size: int = 5,
+        hidden_dim: int = 128,
+        num_lstm_layers: int = 3,
+        dropout_percent: float = 0.4,
+        alpha_dropout_percent: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.input_dim = input_dim
+        self.window_size = window_size
+        self.layers = nn.ModuleList(
+            _LSTMLayer(input_dim if depth == 0 else hidden_dim, hidden_dim, dropout_percent)
+            for depth in range(num_lstm_layers)
+        )
+        self.head = nn.Sequential(
+            nn.Linear(hidden_dim, hidden_dim),
+            nn.ReLU(),
+            nn.AlphaDropout(alpha_dropout_percent),
+            nn.Linear(hidden_dim, output_dim),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Predict the labels of the last candle of each window.
+
+        :param x: Scaled features, shape ``(batch, window, features)``, float32, oldest first.
+        :return: Scaled labels, shape ``(batch, labels)``.
+        :raises WindowError: If the window or the number of features differs from what the network
+            was built for.
+        """
+        if x.shape[1:] != (self.window_size, self.input_dim):
+            raise WindowError(
+                f"the network was built for windows of shape (window, features) = "
+                f"({self.window_size}, {self.input_dim}), was {tuple(x.shape[1:])}"
+            )
+        first, *deeper = self.layers
+        hidden = first(x)
+        for layer in deeper:
+            hidden = hidden + layer(hidden)
+        labels: Tensor = self.head(hidden[:, -1])
+        return labels
+
+
+class _LSTMLayer(nn.Module):
+    """One LSTM over the whole sequence, batch normalisation over its features, dropout."""
+
+    def __init__(self, input_size: int, hidden_size: int, dropout: float) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(input_size, hidden_size, batch_first=True)
+        self.norm = nn.BatchNorm1d(hidden_size)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(B, T, input_size)`` to ``(B, T, H)``."""
+        sequence, _ = self.lstm(x)
+        # The statistics of a feature are taken over batch and time alike.
+        normalised = self.norm(sequence.flatten(0, 1)).view_as(sequence)
+        return self.dropout(normalised)  # type: ignore[no-any-return]

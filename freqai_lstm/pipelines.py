@@ -1,0 +1,47 @@
+"""The feature and label pipelines where they differ from FreqAI's."""
+
+import datasieve.transforms as ds
+import numpy as np
+from datasieve.pipeline import Pipeline
+from datasieve.transforms import SKLearnWrapper
+from sklearn.preprocessing import StandardScaler
+
+
+class SeededNoise(ds.Noise):  # type: ignore[misc]
+    """FreqAI's training noise from a generator of its own, so that a run can be repeated.
+
+    :param sigma: Standard deviation of the noise, in units of the scaled features.
+    :param seed: Seed of the generator.
+    """
+
+    def __init__(self, sigma: float, seed: int) -> None:
+        super().__init__(sigma=sigma)
+        self.seed = seed
+
+    def fit_transform(self, X, y=None, sample_weight=None, feature_list=None, **kwargs):  # type: ignore[no-untyped-def] # noqa: N803
+        """Add noise to the training features and keep none of it."""
+        noise = np.random.default_rng(self.seed).normal(self.mu, self.sigma, X.shape)
+        return X + noise, y, sample_weight, feature_list
+
+
+def seed_noise(pipeline: Pipeline, seed: int) -> Pipeline:
+    """Replace a pipeline's noise by noise that is drawn from a seed.
+
+    :param pipeline: FreqAI's feature pipeline, not fitted yet.
+    :param seed: Seed of the noise.
+    :return: The pipeline.
+    """
+    pipeline.steps = [
+        (name, SeededNoise(step.sigma, seed) if isinstance(step, ds.Noise) else step)
+        for name, step in pipeline.steps
+    ]
+    return pipeline
+
+
+def standardising_label_pipeline() -> Pipeline:
+    """Return a pipeline that scales each label to mean 0 and standard deviation 1.
+
+    The components of the score are 0 on most candles with rare large values, which FreqAI's
+    scaling to [-1, 1] would squeeze into a small part of the range.
+    """
+    return Pipeline([("scaler", SKLearnWrapper(StandardScaler()))])

@@ -1,0 +1,282 @@
+"""The bridge to FreqAI: what its prediction model must do, done for windows of candles."""
+
+import hashlib
+import logging
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from freqtrade.freqai.base_models.BasePyTorchRegressor import BasePyTorchRegressor
+from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
+from freqtrade.freqai.torch.PyTorchDataConvertor import (
+    DefaultPyTorchDataConvertor,
+    PyTorchDataConvertor,
+)
+from datasieve.pipeline import Pipeline
+from pandas import DataFrame
+
+from freqai_lstm.data_kitchen import WindowedDataKitchen
+from freqai_lstm.exceptions import WindowError
+from freqai_lstm.identifier import IdentifierGuard, labelled_by, trained_with
+from freqai_lstm.label_statistics import latest_statistics, rolling_statistics
+from freqai_lstm.pipelines import seed_noise, standardising_label_pipeline
+from freqai_lstm.settings import read_settings
+from freqai_lstm.trainer import PyTorchLSTMTrainer
+from freqai_lstm.windows import whole_window_ends
+
+logger = logging.getLogger(__name__)
+
+_TIMESTAMP = "timestamp"
+
+
+class LSTMRegressor(BasePyTorchRegressor):
+    """Trains one LSTM per pair and training window on all labels of the strategy, and predicts.
+
+    The prediction of a candle is the same whether it is asked for in a backtest slice or alone,
+    live. Rows without a whole window get ``do_predict`` 0 and no prediction.
+
+    Settings, all optional, with their defaults::
+
+        "freqai": {
+            "model_training_parameters": {
+                "learning_rate": 3e-3,
+                "model_kwargs": {
+                    "window_size": 5,
+                    "num_lstm_layers": 3,
+                    "hidden_dim": 128,
+                    "dropout_percent": 0.4,
+                    "alpha_dropout_percent": 0.0
+                },
+                "trainer_kwargs": {
+                    "n_steps": null,
+                    "n_epochs": 10,
+                    "batch_size": 32,
+                    "early_stopping_patience": 0,
+                    "lr_schedule": "plateau",
+                    "weight_decay": 0.01,
+                    "max_grad_norm": 1.0,
+                    "seed": 42,
+                    "device": "auto",
+                    "progress_bar": true
+                }
+            }
+        }
+
+    :raises SettingsError: If the configuration has problems, or the identifier's models were
+        trained with other settings; one line for each.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        config = kwargs["config"]
+        self.settings = read_settings(config)
+        self.identifier_guard = IdentifierGuard(
+            Path(config["user_data_dir"]) / "models" / self.settings.identifier
+        )
+        self.identifier_guard.check(
+            trained_with(self.settings, config["timeframe"], type(self).__name__)
+        )
+        super().__init__(**kwargs)
+        self.window_size = self.CONV_WIDTH = self.settings.window_size
+        self._knows_strategy = False
+
+    @property
+    def data_convertor(self) -> PyTorchDataConvertor:
+        """The conversion of frames to tensors."""
+        return DefaultPyTorchDataConvertor(target_tensor_type=torch.float)
+
+    def start(self, dataframe: DataFrame, metadata: dict[str, Any], strategy: Any) -> DataFrame:
+        """Train and predict one pair for the strategy.
+
+        :raises SettingsError: If the identifier's models were trained on other labels or features.
+        """
+        if not self._knows_strategy and not dataframe.empty:
+            labelled = strategy.set_freqai_targets(dataframe.copy(), metadata=metadata)
+            labels = [column for column in labelled.columns if column.startswith("&")]
+            self.identifier_guard.check(labelled_by(strategy, labels))
+            self._knows_strategy = True
+        return super().start(dataframe, metadata, strategy)
+
+    def start_backtesting(
+        self, dataframe: DataFrame, metadata: dict[str, Any], dk: FreqaiDataKitchen, strategy: Any
+    ) -> FreqaiDataKitchen:
+        """Walk forward over one pair, each slice with the candles before it as history."""
+        self.dk = WindowedDataKitchen(
+            self.config, self.live, metadata["pair"], history_candles=self.window_size - 1
+        )
+        return super().start_backtesting(dataframe, metadata, self.dk, strategy)
+
+    def train(self, unfiltered_df: DataFrame, pair: str, dk: FreqaiDataKitchen, **kwargs: Any) -> Any:
+        """Train on the candles of one training window.
+
+        :param unfiltered_df: Features, labels and dates of the training window.
+        :param pair: The pair, for messages and the seed.
+        :param dk: FreqAI's data kitchen of the pair.
+        :return: The trained :class:`~freqai_lstm.trainer.PyTorchLSTMTrainer`.
+        :raises WindowError: If the candles hold too few whole windows.
+        """
+        started = perf_counter()
+        features, labels = dk.filter_features(
+            unfiltered_df, dk.training_features_list, dk.label_list, training_filter=True
+        )
+        if len(features) < 2 * self.window_size:
+            raise WindowError(
+                f"{pair}: training needs at least {2 * self.window_size} candles without NaN, "
+                f"{len(unfiltered_df)} candles hold {len(features)}"
+            )
+        dd = dk.make_train_test_datasets(features, labels)
+        if not self.freqai_info.get("fit_live_predictions_candles", 0) or not self.live:
+            dk.fit_labels()
+
+        seed = _derived_seed(
+            self.settings.model_training_parameters.trainer_kwargs.seed,
+            pair,
+            unfiltered_df["date"].iloc[-1],
+        )
+        dk.feature_pipeline = seed_noise(self.define_data_pipeline(threads=dk.thread_count), seed)
+        dk.label_pipeline = self.define_label_pipeline(threads=dk.thread_count)
+        timestamps = _timestamps(unfiltered_df["date"])
+        for split in self.splits:
+            _apply_pipelines(dk, split, timestamps)
+
+        logger.info(
+            f"Training {pair} on {len(dd['train_features'].columns)} features, "
+            f"{len(dk.label_list)} labels and {len(dd['train_features'])} candles"
+        )
+        model = self.fit(dd, dk, seed=seed)
+        logger.info(f"Trained {pair} in {perf_counter() - started:.2f} s")
+        return model
+
+    def fit(self, data_dictionary: dict[str, Any], dk: FreqaiDataKitchen, **kwargs: Any) -> Any:
+        """Train a new network on prepared data.
+
+        :param data_dictionary: See :meth:`~freqai_lstm.trainer.PyTorchLSTMTrainer.fit`.
+        :param dk: FreqAI's data kitchen of the pair.
+        :return: The trained :class:`~freqai_lstm.trainer.PyTorchLSTMTrainer`.
+        """
+        # Never kept on self: while this trains in a thread, another pair may be predicted.
+        trainer = PyTorchLSTMTrainer(
+            data_dictionary["train_features"].shape[1],
+            data_dictionary["train_labels"].shape[1],
+            self.settings.model_training_parameters,
+            candle_seconds=self.base_tf_seconds,
+            seed=kwargs.get("seed", 0),
+            tb_logger=getattr(self, "tb_logger", None),
+            description=dk.pair,
+        )
+        previous = self.get_init_model(dk.pair)
+        if previous is not None:
+            trainer.continue_from(previous)
+        trainer.fit(data_dictionary, self.splits)
+        return trainer
+
+    def predict(
+        self, unfiltered_df: DataFrame, dk: FreqaiDataKitchen, **kwargs: Any
+    ) -> tuple[DataFrame, npt.NDArray[np.int_]]:
+        """Predict the labels of every candle that ends a whole window.
+
+        A window is whole when its candles are consecutive and none of them has a NaN feature or
+        was marked by an outlier step.
+
+        :param unfiltered_df: Candles and features of a backtest slice, or the newest ones live.
+        :param dk: FreqAI's data kitchen of the pair, with the pipelines of its model.
+        :return: The labels of every row, NaN where there is no whole window, and ``do_predict``
+            (1 or 0) of every row.
+        """
+        trainer: PyTorchLSTMTrainer = self.model
+        history = dk.history if isinstance(dk, WindowedDataKitchen) else unfiltered_df.iloc[:0]
+        frame = pd.concat([history, unfiltered_df], ignore_index=True)
+        dk.find_features(frame)
+        filtered, _ = dk.filter_features(frame, dk.training_features_list, training_filter=False)
+        complete = dk.do_predict
+        features, inliers, _ = dk.feature_pipeline.transform(filtered, outlier_check=True)
+        dk.data_dictionary["prediction_features"] = features
+
+        ends = whole_window_ends(
+            self.window_size,
+            torch.from_numpy(_timestamps(frame["date"]).to_numpy()),
+            self.base_tf_seconds,
+            usable=torch.from_numpy((complete == 1) & (inliers == 1)),
+        )
+        ends = ends[ends >= len(history)]
+        predictions = DataFrame(np.nan, index=frame.index, columns=dk.label_list)
+        if len(ends):
+            x = self.data_convertor.convert_x(features, trainer.device)
+            scaled = trainer.predict(x, ends.to(trainer.device)).numpy().astype(float)
+            unscaled, _, _ = dk.label_pipeline.inverse_transform(
+                DataFrame(scaled, columns=dk.label_list)
+            )
+            predictions.loc[ends.numpy()] = unscaled.to_numpy()
+        do_predict = np.zeros(len(frame), dtype=np.int_)
+        do_predict[ends.numpy()] = 1
+
+        outlier_index = dk.feature_pipeline["di"] if "di" in dk.feature_pipeline else None
+        dk.DI_values = outlier_index.di_values if outlier_index else np.zeros(len(frame))
+        dk.DI_values = dk.DI_values[len(history) :]
+        dk.do_predict = do_predict[len(history) :]
+        return predictions.iloc[len(history) :].reset_index(drop=True), dk.do_predict
+
+    def define_label_pipeline(self, threads: int = -1) -> Pipeline:
+        """Return the pipeline that standardises the labels."""
+        return standardising_label_pipeline()
+
+    def fit_live_predictions(self, dk: FreqaiDataKitchen, pair: str) -> None:
+        """Put the mean and standard deviation of the latest predictions into ``dk.data``."""
+        dk.data["labels_mean"], dk.data["labels_std"] = latest_statistics(
+            self.dd.historic_predictions[pair][dk.label_list],
+            self.settings.fit_live_predictions_candles,
+        )
+
+    def backtesting_fit_live_predictions(self, dk: FreqaiDataKitchen) -> None:
+        """Give every backtest candle the statistics it would have had live, all at once."""
+        candles = self.settings.fit_live_predictions_candles
+        if not candles:
+            return
+        labels = [label for label in dk.label_list if label in dk.full_df.columns]
+        for name, statistic in rolling_statistics(dk.full_df[labels], candles).items():
+            columns = [f"{label}_{name}" for label in labels]
+            dk.full_df.loc[statistic.index, columns] = statistic.to_numpy()
+
+    def _append_null_backtesting_predictions(
+        self, dk: FreqaiDataKitchen, dataframe_backtest: DataFrame
+    ) -> None:
+        """Fill the slice of a failed training without signals, and try it again next time.
+
+        FreqAI would keep the zeros as finished predictions of the identifier.
+        """
+        super()._append_null_backtesting_predictions(dk, dataframe_backtest)
+        dk.backtesting_results_path.unlink()
+
+
+def _apply_pipelines(dk: FreqaiDataKitchen, split: str, timestamps: pd.Series) -> None:
+    """Scale one split in place, fitting the pipelines on the training split.
+
+    The feature pipeline renumbers the rows and may drop outliers, so the rows' timestamps travel
+    with the labels.
+    """
+    dd = dk.data_dictionary
+    labels = dd[f"{split}_labels"]
+    labels = labels.assign(**{_TIMESTAMP: timestamps.loc[labels.index]})
+    transform_features, transform_labels = dk.feature_pipeline.transform, dk.label_pipeline.transform
+    if split == "train":
+        transform_features = dk.feature_pipeline.fit_transform
+        transform_labels = dk.label_pipeline.fit_transform
+    dd[f"{split}_features"], labels, dd[f"{split}_weights"] = transform_features(
+        dd[f"{split}_features"], labels, dd[f"{split}_weights"]
+    )
+    dd[f"{split}_timestamps"] = labels.pop(_TIMESTAMP).to_numpy().astype(np.int64)
+    dd[f"{split}_labels"], _, _ = transform_labels(labels)
+
+
+def _timestamps(dates: pd.Series) -> pd.Series:
+    """Return opening times in whole seconds, whatever unit pandas keeps them in."""
+    return (dates - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(seconds=1)
+
+
+def _derived_seed(seed: int, pair: str, last_candle: pd.Timestamp) -> int:
+    """Return a seed of its own for each pair and training window."""
+    text = f"{seed} {pair} {last_candle.isoformat()}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

@@ -1,0 +1,1 @@
+"""What a finished backtest says about the model's skill."""

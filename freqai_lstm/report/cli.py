@@ -1,0 +1,74 @@
+"""The command line of the report."""
+
+import argparse
+from typing import Any
+
+from freqtrade.configuration import setup_utils_configuration
+from freqtrade.enums import RunMode
+from freqtrade.exceptions import ConfigurationError
+from freqtrade.util import print_rich_table
+
+from freqai_lstm.report.skill import Skill, backtest_skill
+
+_HEADERS = (
+    "Pair",
+    "Trainings",
+    "Candles",
+    "Predicted [%]",
+    "Correlation",
+    "R2",
+    "Sign accuracy [%]",
+    "Persistence",
+)
+
+
+def add_skill_parser(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    """Add the subcommand ``skill``, whose ``run`` takes the arguments and gives the exit code."""
+    parser = subparsers.add_parser(
+        "skill",
+        help="compare a backtest's predicted score with the true one, out of sample",
+        description=(
+            "Compare the predictions that a finished backtest left in its identifier's folder with "
+            "the true score of the same candles. Takes freqtrade's own options: use the ones of "
+            "the backtest."
+        ),
+    )
+    parser.add_argument("-c", "--config", action="append", required=True, metavar="PATH")
+    parser.add_argument("--timerange", required=True, metavar="YYYYMMDD-YYYYMMDD")
+    parser.add_argument("-p", "--pairs", nargs="+", metavar="PAIR")
+    parser.add_argument("-d", "--datadir", metavar="DIR")
+    parser.add_argument("--userdir", "--user-data-dir", dest="user_data_dir", metavar="DIR")
+    parser.set_defaults(run=run_skill)
+
+
+def run_skill(args: argparse.Namespace) -> int:
+    """Print a table of every pair's skill.
+
+    :raises SkillError: If the backtest left no predictions.
+    """
+    config = setup_utils_configuration(vars(args), RunMode.UTIL_NO_EXCHANGE)
+    if not config.get("freqai", {}).get("enabled", False):
+        raise ConfigurationError("freqai.enabled: must be true, was false or missing")
+    horizon = config["freqai"]["feature_parameters"].get("label_period_candles", 0)
+    ahead = f"{horizon} candle(s) ahead" if horizon else "of the present candle"
+    print_rich_table(
+        [_row(skill) for skill in backtest_skill(config)],
+        _HEADERS,
+        summary=f"SKILL OUT OF SAMPLE: predicted against true score {ahead}",
+    )
+    return 0
+
+
+def _row(skill: Skill) -> list[Any]:
+    return [
+        skill.pair,
+        skill.windows,
+        skill.candles,
+        f"{100 * skill.predicted_share:.1f}",
+        f"{skill.correlation:.3f}",
+        f"{skill.r_squared:.3f}",
+        f"{100 * skill.sign_accuracy:.1f}",
+        f"{skill.persistence:.3f}",
+    ]

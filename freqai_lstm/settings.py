@@ -1,0 +1,203 @@
+"""The configuration of the regressor, checked as a whole before anything runs.
+
+The classes mirror the ``freqai`` section of freqtrade's configuration; their fields are its only
+legal keys. :func:`read_settings` reports every problem in one error.
+"""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from freqtrade.exchange import timeframe_to_seconds
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from freqai_lstm.exceptions import SettingsError
+
+SECONDS_PER_DAY = 86_400
+
+
+class _Section(BaseModel):
+    """A section of the configuration: strict types, no unknown keys."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class NetworkSettings(_Section):
+    """``freqai.model_training_parameters.model_kwargs``: the shape of the network."""
+
+    window_size: int = Field(default=5, ge=1)
+    num_lstm_layers: int = Field(default=3, ge=1)
+    hidden_dim: int = Field(default=128, ge=1)
+    dropout_percent: float = Field(default=0.4, ge=0, lt=1)
+    alpha_dropout_percent: float = Field(default=0.0, ge=0, lt=1)
+
+
+class TrainerSettings(_Section):
+    """``freqai.model_training_parameters.trainer_kwargs``: how the network is trained."""
+
+    n_steps: int | None = Field(default=None, ge=1)
+    n_epochs: int | None = Field(default=10, ge=1)
+    batch_size: int = Field(default=32, ge=2)
+    early_stopping_patience: int = Field(default=0, ge=0)
+    lr_schedule: Literal["plateau", "cosine", "constant"] = "plateau"
+    weight_decay: float = Field(default=0.01, ge=0)
+    max_grad_norm: float | None = Field(default=1.0, gt=0)
+    seed: int = Field(default=42, ge=0, lt=2**32)
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    progress_bar: bool = True
+
+    @model_validator(mode="after")
+    def _needs_a_length(self) -> Self:
+        if self.n_steps is None and self.n_epochs is None:
+            raise ValueError("n_steps or n_epochs must be a number of at least 1, both were null")
+        return self
+
+
+class ModelTrainingParameters(_Section):
+    """``freqai.model_training_parameters``: all that belongs to the model."""
+
+    learning_rate: float = Field(default=3e-3, gt=0)
+    model_kwargs: NetworkSettings = NetworkSettings()
+    trainer_kwargs: TrainerSettings = TrainerSettings()
+
+
+class FeatureParameters(_Section):
+    """``freqai.feature_parameters``: FreqAI's keys, and the two that shape the label."""
+
+    include_timeframes: list[str] = Field(min_length=1)
+    include_corr_pairlist: list[str]
+    label_period_candles: int = Field(default=0, ge=0)
+    include_shifted_candles: int = Field(ge=0)
+    indicator_periods_candles: list[int] = Field(min_length=1)
+    buffer_train_data_candles: int = Field(default=0, ge=0)
+    DI_threshold: float = Field(default=0, ge=0)
+    weight_factor: float = Field(default=0, ge=0)
+    noise_standard_deviation: float = Field(default=0, ge=0)
+    principal_component_analysis: bool = False
+    use_SVM_to_remove_outliers: bool = False
+    svm_params: dict[str, Any] = {}
+    use_DBSCAN_to_remove_outliers: bool = False
+    plot_feature_importances: int = Field(default=0, ge=0)
+    reverse_train_test_order: bool = False
+    shuffle_after_split: Literal[False] = False
+    strong_trend_threshold: float = Field(default=1.5, ge=0)
+    strong_trend_boost: float = Field(default=1.5, gt=0)
+
+
+class DataSplitParameters(_Section):
+    """``freqai.data_split_parameters``: scikit-learn's ``train_test_split``, never shuffled."""
+
+    test_size: float = Field(default=0.1, ge=0, lt=1)
+    random_state: int | None = None
+    shuffle: Literal[False] = False
+
+
+class FreqaiSettings(_Section):
+    """The whole ``freqai`` section.
+
+    ``conv_width`` is only accepted at freqtrade's default or equal to the window: the window size
+    is set in ``model_kwargs`` and nowhere else.
+    """
+
+    enabled: bool
+    identifier: str = Field(min_length=1)
+    train_period_days: int = Field(ge=1)
+    backtest_period_days: float = Field(gt=0)
+    feature_parameters: FeatureParameters
+    data_split_parameters: DataSplitParameters
+    model_training_parameters: ModelTrainingParameters = ModelTrainingParameters()
+    live_retrain_hours: float = Field(default=0, ge=0)
+    expiration_hours: float = Field(default=0, ge=0)
+    fit_live_predictions_candles: int = Field(default=0, ge=0)
+    purge_old_models: bool | int = 2
+    save_backtest_models: bool = True
+    write_metrics_to_disk: bool = False
+    activate_tensorboard: bool = True
+    continual_learning: bool = False
+    conv_width: int = 1
+    data_kitchen_thread_count: int = Field(default=0, ge=0)
+    wait_for_training_iteration_on_reload: bool = True
+    override_exchange_check: bool = False
+    extra_returns_per_train: dict[str, Any] = {}
+    keras: Literal[False] = False
+
+    @property
+    def window_size(self) -> int:
+        """Candles in a window."""
+        return self.model_training_parameters.model_kwargs.window_size
+
+
+def read_settings(config: Mapping[str, Any]) -> FreqaiSettings:
+    """Read and check everything the regressor needs from freqtrade's configuration.
+
+    :param config: freqtrade's configuration; its ``freqai`` section and ``timeframe`` are read.
+    :return: The settings, with defaults filled in.
+    :raises SettingsError: With a line for every problem: the key's full path, what is required and
+        what was found.
+    """
+    try:
+        settings = FreqaiSettings.model_validate(config.get("freqai") or {})
+    except ValidationError as error:
+        raise _settings_error([_describe(problem) for problem in error.errors()]) from error
+    problems = _window_problems(settings, config["timeframe"])
+    if problems:
+        raise _settings_error(problems)
+    return settings
+
+
+def _settings_error(problems: list[str]) -> SettingsError:
+    lines = "\n".join(f"  {problem}" for problem in problems)
+    return SettingsError(f"The configuration has {len(problems)} problem(s):\n{lines}")
+
+
+def _window_problems(settings: FreqaiSettings, timeframe: str) -> list[str]:
+    """Return what is wrong with the window against the training period."""
+    problems = []
+    window = settings.window_size
+    if settings.conv_width not in (1, window):
+        problems.append(
+            f"freqai.conv_width: remove it, model_training_parameters.model_kwargs.window_size "
+            f"({window}) sets it, was {settings.conv_width}"
+        )
+    candles = settings.train_period_days * SECONDS_PER_DAY // timeframe_to_seconds(timeframe)
+    candles -= 2 * settings.feature_parameters.buffer_train_data_candles
+    train_rows = int(candles * (1 - settings.data_split_parameters.test_size))
+    batch_size = settings.model_training_parameters.trainer_kwargs.batch_size
+    longest = train_rows - batch_size + 1
+    if window > longest:
+        problems.append(
+            f"freqai.model_training_parameters.model_kwargs.window_size: must be at most {longest}, "
+            f"so that the {train_rows} training candles of {timeframe} (train_period_days less "
+            f"buffer_train_data_candles and test_size) hold a batch of {batch_size} windows, "
+            f"was {window}"
+        )
+    return problems
+
+
+def _describe(problem: ErrorDetails) -> str:
+    """Return one problem as a line: key path, requirement, what was found."""
+    path = ".".join(["freqai", *(str(part) for part in problem["loc"])])
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"{path}: unknown key{_close_match(problem['loc'])}, was {problem['input']!r}"
+        case "missing":
+            return f"{path}: is required, was missing"
+        case "value_error":
+            return f"{path}: {problem['ctx']['error']}"
+        case "literal_error":
+            return f"{path}: must be {problem['ctx']['expected']}, was {problem['input']!r}"
+        case _:
+            requirement = problem["msg"].removeprefix("Input ").replace("should", "must", 1)
+            return f"{path}: {requirement}, was {problem['input']!r}"
+
+
+def _close_match(loc: tuple[int | str, ...]) -> str:
+    """Return a hint at the known key that an unknown one resembles."""
+    section: type[BaseModel] = FreqaiSettings
+    for name in loc[:-1]:
+        annotation = section.model_fields[str(name)].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            section = annotation
+    matches = difflib.get_close_matches(str(loc[-1]), section.model_fields, n=1)
+    return f" (did you mean {matches[0]!r}?)" if matches else ""

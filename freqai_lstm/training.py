@@ -1,0 +1,218 @@
+"""The training loop: torch only, no avoidable work, nothing kept of the data.
+
+The features of a split live once on the device; a batch is a gather of its windows by index, and
+nothing is copied to the host before the end of an epoch.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import (
+    ConstantLR,
+    CosineAnnealingLR,
+    LRScheduler,
+    ReduceLROnPlateau,
+)
+
+from freqai_lstm.model import PyTorchLSTMModel
+from freqai_lstm.settings import TrainerSettings
+from freqai_lstm.windows import gather_windows
+
+PREDICTION_BATCH = 4096
+"""Windows predicted at once: large enough to be fast, small enough to stay in memory."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of the data on the device: features of all rows, and the windows over them.
+
+    Shapes: ``features`` (rows, features), ``labels`` (rows, labels), ``weights`` (rows,), ``ends``
+    (windows,).
+    """
+
+    features: Tensor
+    labels: Tensor
+    weights: Tensor
+    ends: Tensor
+
+
+@dataclass
+class TrainingHistory:
+    """What happened in each epoch, in order; losses are mean squared errors of scaled labels."""
+
+    train_loss: list[float] = field(default_factory=list)
+    test_loss: list[float] = field(default_factory=list)
+    learning_rate: list[float] = field(default_factory=list)
+    grad_norm: list[float] = field(default_factory=list)
+
+    def record(self, **figures: float | None) -> None:
+        """Add the figures of an epoch; None is not recorded."""
+        for name, value in figures.items():
+            if value is not None:
+                getattr(self, name).append(value)
+
+    def latest(self) -> dict[str, float]:
+        """Return the figures of the last epoch by name."""
+        return {name: values[-1] for name, values in vars(self).items() if values}
+
+
+def train_windows(
+    model: PyTorchLSTMModel,
+    optimizer: Optimizer,
+    settings: TrainerSettings,
+    train: Split,
+    test: Split | None,
+    *,
+    seed: int,
+    epochs: Callable[[int], Iterable[int]] = range,
+    on_epoch: Callable[[int, TrainingHistory], None] | None = None,
+) -> TrainingHistory:
+    """Train a network on whole windows in random order.
+
+    Ends with the weights of the best epoch if early stopping is on, else with those of the last.
+
+    :param model: The network, on the device of the splits.
+    :param optimizer: The optimizer of its parameters.
+    :param settings: How long and how to train.
+    :param train: What to train on, with at least two windows.
+    :param test: What to watch for early stopping and the plateau schedule; the training loss if
+        omitted.
+    :param seed: Seed of the order of the windows and of the dropout.
+    :param epochs: Counts the epochs, e.g. with a progress bar.
+    :param on_epoch: Called after each epoch with its number and the history.
+    :return: The losses, learning rate and gradient norm of each epoch.
+    """
+    batch_size = min(settings.batch_size, len(train.ends))
+    # A last batch of a single window would have no batch statistics.
+    batches_per_epoch = len(train.ends) // batch_size + (len(train.ends) % batch_size > 1)
+    n_steps = (settings.n_epochs or 0) * batches_per_epoch or settings.n_steps or 0
+    schedule = _make_schedule(optimizer, settings.lr_schedule, n_steps)
+    order = torch.Generator().manual_seed(seed)
+    history = TrainingHistory()
+    best = _BestWeights(model, settings.early_stopping_patience)
+    with seeded(seed):
+        for epoch in epochs(-(-n_steps // batches_per_epoch)):
+            shuffled = train.ends[torch.randperm(len(train.ends), generator=order)]
+            steps = min(batches_per_epoch, n_steps - epoch * batches_per_epoch)
+            batches = shuffled.split(batch_size)[:steps]
+            train_loss, grad_norm = _train_epoch(
+                model, optimizer, schedule, train, batches, settings.max_grad_norm
+            )
+            test_loss = mean_loss(model, test) if test else None
+            watched = train_loss if test_loss is None else test_loss
+            history.record(
+                train_loss=train_loss,
+                test_loss=test_loss,
+                learning_rate=optimizer.param_groups[0]["lr"],
+                grad_norm=grad_norm,
+            )
+            if on_epoch is not None:
+                on_epoch(epoch, history)
+            if isinstance(schedule, ReduceLROnPlateau):
+                schedule.step(watched)
+            if best.out_of_patience(watched):
+                break
+    best.restore()
+    model.eval()
+    return history
+
+
+def predict_windows(model: PyTorchLSTMModel, features: Tensor, ends: Tensor) -> Tensor:
+    """Predict the labels of the rows that end a whole window.
+
+    :param model: The network, on the device of the features.
+    :param features: Scaled features, shape ``(rows, features)``, float32.
+    :param ends: Rows to predict, shape ``(windows,)``, int64.
+    :return: Scaled labels, shape ``(windows, labels)``.
+    :raises WindowError: If the number of features differs from what the network was built for.
+    """
+    model.eval()
+    with torch.inference_mode():
+        chunks = [
+            model(gather_windows(features, chunk, model.window_size))
+            for chunk in ends.split(PREDICTION_BATCH)
+        ]
+    return torch.cat(chunks)
+
+
+def mean_loss(model: PyTorchLSTMModel, split: Split) -> float:
+    """Return the mean squared error over all windows of a split, unweighted."""
+    predicted = predict_windows(model, split.features, split.ends)
+    return float(nn.functional.mse_loss(predicted, split.labels[split.ends]))
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch inside the block and leave its global state as it was."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def _train_epoch(
+    model: PyTorchLSTMModel,
+    optimizer: Optimizer,
+    schedule: LRScheduler | ReduceLROnPlateau,
+    split: Split,
+    batches: tuple[Tensor, ...],
+    max_grad_norm: float | None,
+) -> tuple[float, float]:
+    """Run one epoch and return its mean loss and its mean gradient norm."""
+    loss_sum = torch.zeros((), device=split.features.device)
+    norm_sum = torch.zeros((), device=split.features.device)
+    parameters = list(model.parameters())
+    model.train()
+    for ends in batches:
+        optimizer.zero_grad(set_to_none=True)
+        predicted = model(gather_windows(split.features, ends, model.window_size))
+        squared_error = (predicted - split.labels[ends]).square().mean(dim=1)
+        loss = (squared_error * split.weights[ends]).mean()
+        loss.backward()
+        norm_sum += nn.utils.clip_grad_norm_(parameters, max_grad_norm or float("inf"))
+        optimizer.step()
+        if isinstance(schedule, LRScheduler):
+            schedule.step()
+        loss_sum += loss.detach()
+    return loss_sum.item() / len(batches), norm_sum.item() / len(batches)
+
+
+def _make_schedule(
+    optimizer: Optimizer, name: str, n_steps: int
+) -> LRScheduler | ReduceLROnPlateau:
+    """Return the learning-rate schedule; all but the plateau one step with every batch."""
+    if name == "plateau":
+        return ReduceLROnPlateau(optimizer, factor=0.5, patience=1)
+    if name == "cosine":
+        return CosineAnnealingLR(optimizer, T_max=n_steps)
+    return ConstantLR(optimizer, factor=1.0)
+
+
+class _BestWeights:
+    """Early stopping: keeps the weights of the best epoch, and counts the epochs since."""
+
+    def __init__(self, model: nn.Module, patience: int) -> None:
+        self.model = model
+        self.patience = patience
+        self.loss = float("inf")
+        self.weights: dict[str, Tensor] | None = None
+        self.epochs_since = 0
+
+    def out_of_patience(self, loss: float) -> bool:
+        """Take note of an epoch's loss and say whether to stop."""
+        if self.patience == 0:
+            return False
+        if loss < self.loss:
+            self.loss, self.epochs_since = loss, 0
+            self.weights = {key: value.clone() for key, value in self.model.state_dict().items()}
+            return False
+        self.epochs_since += 1
+        return self.epochs_since >= self.patience
+
+    def restore(self) -> None:
+        """Put the best weights back."""
+        if self.weights is not None:
+            self.model.load_state_dict(self.weights)

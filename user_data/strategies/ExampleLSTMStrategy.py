@@ -1,0 +1,204 @@
+"""Trades on thresholds of the aggregate score that the LSTM predicts."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import talib
+from freqtrade.strategy import IStrategy, RealParameter
+from pandas import DataFrame
+
+from freqai_lstm.indicators import (
+    average_true_range,
+    band_position,
+    bollinger_bands,
+    log_volume_ratio,
+)
+from freqai_lstm.score import (
+    DEFAULT_WEIGHTS,
+    WEIGHT_NAMES,
+    compose_score,
+    market_regime,
+    relative_volatility,
+    score_components,
+)
+
+LABELS = [f"&-score_{name}" for name in WEIGHT_NAMES]
+COMPONENTS = [f"component_{name}" for name in WEIGHT_NAMES]
+
+
+class ExampleLSTMStrategy(IStrategy):
+    """Long above ``threshold_buy``, short below ``threshold_sell``, both of the predicted score.
+
+    The network predicts the nine components of the score. Their weighted sum is taken in the entry
+    and exit functions, so hyperopt searches the weights and the thresholds without retraining.
+
+    Every feature is a ratio, a z-score or a bounded oscillator: none of them changes its range when
+    the price reaches a new high.
+    """
+
+    INTERFACE_VERSION = 3
+
+    timeframe = "1h"
+    can_short = True
+    process_only_new_candles = True
+
+    # The slowest recursions, Wilder's averages over 20 candles, forget their start to 2e-7 in 300
+    # candles; SMA(100) of the volatility needs 118.
+    startup_candle_count = 300
+
+    # About six average hourly ranges of a large coin: beyond it the reading was wrong.
+    stoploss = -0.06
+    # A signal that has not paid after days is stale: the older the trade, the less it has to earn.
+    minimal_roi = {"0": 0.12, "1440": 0.06, "4320": 0.02}
+    # Wider than the range of a candle: a tighter trailing stop looks better in a backtest on 1h
+    # candles than it is, since nobody knows in which order a candle's high and low came.
+    trailing_stop = True
+    trailing_stop_positive = 0.03
+    trailing_stop_positive_offset = 0.05
+    trailing_only_offset_is_reached = True
+
+    w0 = RealParameter(0, 1, default=DEFAULT_WEIGHTS[0], space="buy")
+    w1 = RealParameter(0, 1, default=DEFAULT_WEIGHTS[1], space="buy")
+    w2 = RealParameter(0, 1, default=DEFAULT_WEIGHTS[2], space="buy")
+    w3 = RealParameter(0, 1, default=DEFAULT_WEIGHTS[3], space="buy")
+    w4 = RealParameter(0, 1, default=DEFAULT_WEIGHTS[4], space="buy")
+    w5 = RealParameter(0, 1, default=DEFAULT_WEIGHTS[5], space="buy")
+    w6 = RealParameter(0, 1, default=DEFAULT_WEIGHTS[6], space="buy")
+    w7 = RealParameter(0, 1, default=DEFAULT_WEIGHTS[7], space="buy")
+    w8 = RealParameter(0, 1, default=DEFAULT_WEIGHTS[8], space="buy")
+    threshold_buy = RealParameter(0.1, 3.0, default=0.6, space="buy")
+    threshold_sell = RealParameter(-3.0, -0.1, default=-0.6, space="sell")
+
+    plot_config = {
+        "main_plot": {},
+        "subplots": {
+            "Score": {
+                "score": {"color": "#1f77b4"},
+                "present_score": {"color": "#7f7f7f"},
+            },
+            "Prediction": {"&-target": {"color": "#ff7f0e"}},
+            "Regime": {
+                "regime": {"color": "#2ca02c"},
+                "long_regime": {"color": "#9467bd"},
+            },
+            "Do predict": {"do_predict": {"color": "#d62728"}},
+        },
+    }
+
+    def feature_engineering_expand_all(
+        self, dataframe: DataFrame, period: int, metadata: dict[str, Any], **kwargs: Any
+    ) -> DataFrame:
+        """Add the features of each period, timeframe and correlated pair."""
+        high, low, close = dataframe["high"], dataframe["low"], dataframe["close"]
+        average_range = average_true_range(dataframe, period)
+        upper, middle, lower = bollinger_bands(close, period)
+        macd, macd_signal, macd_histogram = talib.MACD(
+            close, fastperiod=period, slowperiod=2 * period, signalperiod=9
+        )
+        dataframe["%-cci-period"] = talib.CCI(high, low, close, period) / 100
+        dataframe["%-rsi-period"] = talib.RSI(close, period) / 100
+        dataframe["%-momentum-period"] = talib.MOM(close, period) / average_range
+        dataframe["%-sma-period"] = (close - talib.SMA(close, period)) / average_range
+        dataframe["%-macd-period"] = macd / average_range
+        dataframe["%-macd_signal-period"] = macd_signal / average_range
+        dataframe["%-macd_histogram-period"] = macd_histogram / average_range
+        dataframe["%-roc-period"] = talib.ROC(close, period) / 100
+        dataframe["%-bb_width-period"] = (upper - lower) / middle
+        dataframe["%-bb_position-period"] = band_position(close, upper, lower)
+        return dataframe
+
+    def feature_engineering_expand_basic(
+        self, dataframe: DataFrame, metadata: dict[str, Any], **kwargs: Any
+    ) -> DataFrame:
+        """Add the features of each timeframe and correlated pair."""
+        close = dataframe["close"]
+        dataframe["%-price_change"] = close.pct_change()
+        dataframe["%-volume"] = log_volume_ratio(dataframe["volume"], 50)
+        dataframe["%-price"] = (close - talib.SMA(close, 100)) / average_true_range(dataframe, 14)
+        return dataframe
+
+    def feature_engineering_standard(
+        self, dataframe: DataFrame, metadata: dict[str, Any], **kwargs: Any
+    ) -> DataFrame:
+        """Add the features of the base timeframe alone: time, regime and the present score."""
+        date = dataframe["date"].dt
+        day, hour = 2 * np.pi * date.dayofweek / 7, 2 * np.pi * date.hour / 24
+        dataframe["%-day_of_week_sin"] = np.sin(day)
+        dataframe["%-day_of_week_cos"] = np.cos(day)
+        dataframe["%-hour_of_day_sin"] = np.sin(hour)
+        dataframe["%-hour_of_day_cos"] = np.cos(hour)
+        regime = market_regime(dataframe)
+        dataframe["%-regime"] = regime["regime"]
+        dataframe["%-long_regime"] = regime["long_regime"]
+        dataframe["%-relative_volatility"] = np.log(relative_volatility(dataframe))
+        components = self._score_components(dataframe)[list(WEIGHT_NAMES)]
+        return pd.concat([dataframe, components.add_prefix("%-score_")], axis=1)
+
+    def set_freqai_targets(
+        self, dataframe: DataFrame, metadata: dict[str, Any], **kwargs: Any
+    ) -> DataFrame:
+        """Add the labels: the score's components ``label_period_candles`` ahead."""
+        horizon = self.freqai_info["feature_parameters"].get("label_period_candles", 0)
+        components = self._score_components(dataframe)[list(WEIGHT_NAMES)].shift(-horizon)
+        return pd.concat([dataframe, components.add_prefix("&-score_")], axis=1)
+
+    def populate_indicators(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
+        """Let FreqAI predict the components, and add what turns them into a score."""
+        dataframe = self.freqai.start(dataframe, metadata, self)
+        components = self._score_components(dataframe)
+        regime = market_regime(dataframe)
+        present = components[list(WEIGHT_NAMES)].add_prefix("component_")
+        volatility = components["volatility"]
+        relative = relative_volatility(dataframe).rename("relative_volatility")
+        return pd.concat([dataframe, volatility, relative, regime, present], axis=1)
+
+    def populate_entry_trend(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
+        """Enter long above ``threshold_buy`` and short below ``threshold_sell``."""
+        dataframe = self._add_scores(dataframe)
+        above, below = self._signals(dataframe)
+        dataframe.loc[above, ["enter_long", "enter_tag"]] = (1, "score_above")
+        dataframe.loc[below, ["enter_short", "enter_tag"]] = (1, "score_below")
+        return dataframe
+
+    def populate_exit_trend(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
+        """Leave a position when the score crosses the opposite threshold."""
+        above, below = self._signals(dataframe)
+        dataframe.loc[below, ["exit_long", "exit_tag"]] = (1, "score_below")
+        dataframe.loc[above, ["exit_short", "exit_tag"]] = (1, "score_above")
+        return dataframe
+
+    def _score_components(self, dataframe: DataFrame) -> DataFrame:
+        """Return the present components, with the label settings of the configuration."""
+        parameters = self.freqai_info["feature_parameters"]
+        return score_components(
+            dataframe,
+            strong_trend_threshold=parameters.get("strong_trend_threshold", 1.5),
+            strong_trend_boost=parameters.get("strong_trend_boost", 1.5),
+        )
+
+    def _add_scores(self, dataframe: DataFrame) -> DataFrame:
+        """Compose ``&-target`` and ``score`` from the predicted components and the weights.
+
+        ``&-target`` is the predicted score in its own units, 1 / price. ``score`` is the same
+        without units, so that one threshold serves every coin: the weights sum to 1, and the
+        volatility is relative to its own level. ``present_score`` is the score the candle shows.
+        """
+        weights = [getattr(self, name).value for name in WEIGHT_NAMES]
+        total = sum(weights)
+        predicted = dataframe[LABELS].set_axis(WEIGHT_NAMES, axis="columns")
+        present = dataframe[COMPONENTS].set_axis(WEIGHT_NAMES, axis="columns")
+        predicted = predicted.where(dataframe["do_predict"] == 1)
+        # All weights at zero name no score at all.
+        scale = dataframe["relative_volatility"] / total if total > 0 else np.nan
+        dataframe["&-target"] = compose_score(predicted, weights) * dataframe["volatility"]
+        dataframe["score"] = compose_score(predicted, weights) * scale
+        dataframe["present_score"] = compose_score(present, weights) * scale
+        return dataframe
+
+    def _signals(self, dataframe: DataFrame) -> tuple[Any, Any]:
+        """Return where the score is above ``threshold_buy`` and below ``threshold_sell``."""
+        trusted = (dataframe["do_predict"] == 1) & (dataframe["volume"] > 0)
+        above = trusted & (dataframe["score"] > max(self.threshold_buy.value, 0))
+        below = trusted & (dataframe["score"] < min(self.threshold_sell.value, 0))
+        return above, below
