@@ -182,8 +182,8 @@ def _floats(table: pd.DataFrame, column: str) -> NDArray[np.float64]:
 
 
 def _decimals(values: NDArray[np.float64]) -> int:
-    """Count the decimals that the values need, at most eight."""
+    """Count the decimals that the values need, at most eight, but for the noise of their sums."""
     for decimals in range(_MOST_DECIMALS):
-        if np.array_equal(np.round(values, decimals), values):
+        if np.allclose(np.round(values, decimals), values, rtol=1e-11, atol=1e-9):
             return decimals
     return _MOST_DECIMALS

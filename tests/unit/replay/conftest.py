@@ -1,0 +1,37 @@
+"""Fixtures of the tests of the replay exchange."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from freqai_lstm.replay.candles import parse_day_ms
+from freqai_lstm.replay.server import ReplayServer
+from freqai_lstm.replay.synthetic import SyntheticMarket
+
+
+@pytest.fixture(scope="session")
+def two_months() -> SyntheticMarket:
+    """BTC and ETH in 5m candles, from Monday 2024-01-01 to the end of February."""
+    return SyntheticMarket(
+        5,
+        start_ms=parse_day_ms("20240101"),
+        end_ms=parse_day_ms("20240301"),
+        pairs=["BTC/USDT:USDT", "ETH/USDT:USDT"],
+    )
+
+
+@pytest.fixture(scope="session")
+def server(two_months: SyntheticMarket) -> Iterator[ReplayServer]:
+    """The two months as history. Tests that add faults start their own."""
+    with ReplayServer(two_months) as running:
+        yield running
+
+
+@pytest.fixture
+def set_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Set the real time, in milliseconds since 1970."""
+
+    def change(time_ms: int) -> None:
+        monkeypatch.setattr("time.time", lambda: time_ms / 1000)
+
+    return change
