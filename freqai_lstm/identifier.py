@@ -101,8 +101,8 @@ def trained_with(settings: FreqaiSettings, timeframe: str, model_name: str) -> d
     :return: Settings by dotted key, as JSON holds them.
     """
     model = settings.model_training_parameters.model_dump()
-    # Neither changes what is learned.
-    for name in ("device", "progress_bar"):
+    # None of these changes what is learned.
+    for name in ("device", "num_threads", "progress_bar"):
         del model["trainer_kwargs"][name]
     feature_parameters = settings.feature_parameters.model_dump(exclude={"plot_feature_importances"})
     return {

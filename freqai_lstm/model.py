@@ -16,8 +16,10 @@ class PyTorchLSTMModel(nn.Module):
 
     Each LSTM layer runs over the whole sequence and is followed by batch normalisation over its
     features and dropout, with a residual connection from the second layer on. The last step goes
-    through Linear, ReLU, alpha dropout and a final Linear. In evaluation mode the rows of a batch
-    do not influence each other.
+    through Linear, ReLU, alpha dropout and a final Linear. Beside it, a linear skip leads from the
+    last candle's features to the labels, since the gates of an LSTM saturate at rare large inputs
+    that a label follows in proportion. In evaluation mode the rows of a batch do not influence
+    each other.
 
     :param input_dim: Number of features F.
     :param output_dim: Number of labels L.
@@ -26,6 +28,9 @@ class PyTorchLSTMModel(nn.Module):
     :param num_lstm_layers: Number of stacked LSTM layers.
     :param dropout_percent: Share of features dropped after each LSTM layer, a fraction in [0, 1).
     :param alpha_dropout_percent: Share dropped by the head's alpha dropout, a fraction in [0, 1).
+    :param linear_skip: Whether there is a linear skip; it starts at zero.
+
+    Source of the skip: the autoregressive component of LSTNet (Lai et al., 2018).
     """
 
     def __init__(
@@ -38,6 +43,7 @@ class PyTorchLSTMModel(nn.Module):
         num_lstm_layers: int = 3,
         dropout_percent: float = 0.4,
         alpha_dropout_percent: float = 0.0,
+        linear_skip: bool = True,
     ) -> None:
         super().__init__()
         self.input_dim = input_dim
@@ -52,6 +58,9 @@ class PyTorchLSTMModel(nn.Module):
             nn.AlphaDropout(alpha_dropout_percent),
             nn.Linear(hidden_dim, output_dim),
         )
+        self.skip = nn.Linear(input_dim, output_dim, bias=False) if linear_skip else None
+        if self.skip is not None:
+            nn.init.zeros_(self.skip.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Predict the labels of the last candle of each window.
@@ -71,7 +80,7 @@ class PyTorchLSTMModel(nn.Module):
         for layer in deeper:
             hidden = hidden + layer(hidden)
         labels: Tensor = self.head(hidden[:, -1])
-        return labels
+        return labels if self.skip is None else labels + self.skip(x[:, -1])
 
 
 class _LSTMLayer(nn.Module):

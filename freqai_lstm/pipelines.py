@@ -24,24 +24,27 @@ class SeededNoise(ds.Noise):  # type: ignore[misc]
         return X + noise, y, sample_weight, feature_list
 
 
-def seed_noise(pipeline: Pipeline, seed: int) -> Pipeline:
-    """Replace a pipeline's noise by noise that is drawn from a seed.
+def adapt_feature_pipeline(pipeline: Pipeline, seed: int) -> Pipeline:
+    """Let a pipeline standardise its features, and draw its noise from a seed.
+
+    FreqAI scales features to [-1, 1] between their extremes, which leaves a feature that is
+    usually 0 with rare large values too small a range to learn from.
 
     :param pipeline: FreqAI's feature pipeline, not fitted yet.
     :param seed: Seed of the noise.
-    :return: The pipeline.
+    :return: The same pipeline.
     """
-    pipeline.steps = [
-        (name, SeededNoise(step.sigma, seed) if isinstance(step, ds.Noise) else step)
-        for name, step in pipeline.steps
-    ]
+    replacements = {"scaler": SKLearnWrapper(StandardScaler())}
+    noise = pipeline["noise"] if "noise" in pipeline else None
+    if noise is not None:
+        replacements["noise"] = SeededNoise(noise.sigma, seed)
+    pipeline.steps = [(name, replacements.get(name, step)) for name, step in pipeline.steps]
     return pipeline
 
 
 def standardising_label_pipeline() -> Pipeline:
     """Return a pipeline that scales each label to mean 0 and standard deviation 1.
 
-    The components of the score are 0 on most candles with rare large values, which FreqAI's
-    scaling to [-1, 1] would squeeze into a small part of the range.
+    For the same reason: the components of the score are 0 on most candles.
     """
     return Pipeline([("scaler", SKLearnWrapper(StandardScaler()))])

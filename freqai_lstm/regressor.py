@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
+from freqtrade.exceptions import OperationalException
+from freqtrade.exchange import timeframe_to_seconds
 from freqtrade.freqai.base_models.BasePyTorchRegressor import BasePyTorchRegressor
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from freqtrade.freqai.torch.PyTorchDataConvertor import (
@@ -23,7 +25,7 @@ from freqai_lstm.data_kitchen import WindowedDataKitchen
 from freqai_lstm.exceptions import WindowError
 from freqai_lstm.identifier import IdentifierGuard, labelled_by, trained_with
 from freqai_lstm.label_statistics import latest_statistics, rolling_statistics
-from freqai_lstm.pipelines import seed_noise, standardising_label_pipeline
+from freqai_lstm.pipelines import adapt_feature_pipeline, standardising_label_pipeline
 from freqai_lstm.settings import read_settings
 from freqai_lstm.trainer import PyTorchLSTMTrainer
 from freqai_lstm.windows import whole_window_ends
@@ -49,7 +51,8 @@ class LSTMRegressor(BasePyTorchRegressor):
                     "num_lstm_layers": 3,
                     "hidden_dim": 128,
                     "dropout_percent": 0.4,
-                    "alpha_dropout_percent": 0.0
+                    "alpha_dropout_percent": 0.0,
+                    "linear_skip": true
                 },
                 "trainer_kwargs": {
                     "n_steps": null,
@@ -61,6 +64,7 @@ class LSTMRegressor(BasePyTorchRegressor):
                     "max_grad_norm": 1.0,
                     "seed": 42,
                     "device": "auto",
+                    "num_threads": 1,
                     "progress_bar": true
                 }
             }
@@ -72,7 +76,7 @@ class LSTMRegressor(BasePyTorchRegressor):
 
     def __init__(self, **kwargs: Any) -> None:
         config = kwargs["config"]
-        self.settings = read_settings(config)
+        self.settings = read_settings(config["freqai"], timeframe_to_seconds(config["timeframe"]))
         self.identifier_guard = IdentifierGuard(
             Path(config["user_data_dir"]) / "models" / self.settings.identifier
         )
@@ -94,8 +98,7 @@ class LSTMRegressor(BasePyTorchRegressor):
         :raises SettingsError: If the identifier's models were trained on other labels or features.
         """
         if not self._knows_strategy and not dataframe.empty:
-            labelled = strategy.set_freqai_targets(dataframe.copy(), metadata=metadata)
-            labels = [column for column in labelled.columns if column.startswith("&")]
+            labels = _label_names(strategy, dataframe, metadata)
             self.identifier_guard.check(labelled_by(strategy, labels))
             self._knows_strategy = True
         return super().start(dataframe, metadata, strategy)
@@ -103,11 +106,42 @@ class LSTMRegressor(BasePyTorchRegressor):
     def start_backtesting(
         self, dataframe: DataFrame, metadata: dict[str, Any], dk: FreqaiDataKitchen, strategy: Any
     ) -> FreqaiDataKitchen:
-        """Walk forward over one pair, each slice with the candles before it as history."""
+        """Walk forward over one pair, each slice with the candles before it as history.
+
+        A pair without candles of a timeframe is skipped with an error in the log, so that the
+        other pairs go on.
+
+        :raises OperationalException: If a pair of ``include_corr_pairlist`` has no candles.
+        """
         self.dk = WindowedDataKitchen(
             self.config, self.live, metadata["pair"], history_candles=self.window_size - 1
         )
+        pair = metadata["pair"]
+        if missing := self._missing_timeframes(strategy, pair):
+            logger.error(
+                f"{pair}: skipped, no candles of {', '.join(missing)} (include_timeframes) in "
+                f"{self.config['datadir']}; freqtrade download-data gets them"
+            )
+            self.dk.return_dataframe = _without_predictions(
+                dataframe, _label_names(strategy, dataframe, metadata)
+            )
+            return self.dk
+        for corr_pair in self.corr_pairlist:
+            if missing := self._missing_timeframes(strategy, corr_pair):
+                raise OperationalException(
+                    f"freqai.feature_parameters.include_corr_pairlist: {corr_pair} has no candles "
+                    f"of {', '.join(missing)} in {self.config['datadir']}; freqtrade download-data "
+                    f"gets them"
+                )
         return super().start_backtesting(dataframe, metadata, self.dk, strategy)
+
+    def _missing_timeframes(self, strategy: Any, pair: str) -> list[str]:
+        """Return the timeframes of the features that a pair has no candles of."""
+        return [
+            timeframe
+            for timeframe in self.ft_params["include_timeframes"]
+            if strategy.dp.get_pair_dataframe(pair, timeframe).empty
+        ]
 
     def train(self, unfiltered_df: DataFrame, pair: str, dk: FreqaiDataKitchen, **kwargs: Any) -> Any:
         """Train on the candles of one training window.
@@ -136,7 +170,9 @@ class LSTMRegressor(BasePyTorchRegressor):
             pair,
             unfiltered_df["date"].iloc[-1],
         )
-        dk.feature_pipeline = seed_noise(self.define_data_pipeline(threads=dk.thread_count), seed)
+        dk.feature_pipeline = adapt_feature_pipeline(
+            self.define_data_pipeline(threads=dk.thread_count), seed
+        )
         dk.label_pipeline = self.define_label_pipeline(threads=dk.thread_count)
         timestamps = _timestamps(unfiltered_df["date"])
         for split in self.splits:
@@ -197,7 +233,7 @@ class LSTMRegressor(BasePyTorchRegressor):
 
         ends = whole_window_ends(
             self.window_size,
-            torch.from_numpy(_timestamps(frame["date"]).to_numpy()),
+            torch.tensor(_timestamps(frame["date"]).to_numpy()),
             self.base_tf_seconds,
             usable=torch.from_numpy((complete == 1) & (inliers == 1)),
         )
@@ -249,6 +285,18 @@ class LSTMRegressor(BasePyTorchRegressor):
         """
         super()._append_null_backtesting_predictions(dk, dataframe_backtest)
         dk.backtesting_results_path.unlink()
+
+
+def _label_names(strategy: Any, dataframe: DataFrame, metadata: dict[str, Any]) -> list[str]:
+    labelled = strategy.set_freqai_targets(dataframe.copy(), metadata=metadata)
+    return [column for column in labelled.columns if column.startswith("&")]
+
+
+def _without_predictions(dataframe: DataFrame, labels: list[str]) -> DataFrame:
+    """Return candles with the columns of a prediction, all zero and ``do_predict`` 0."""
+    statistics = [f"{label}_{name}" for label in labels for name in ("mean", "std")]
+    columns = [*labels, *statistics, "do_predict", "DI_values"]
+    return pd.concat([dataframe, DataFrame(0.0, dataframe.index, columns)], axis=1)
 
 
 def _apply_pipelines(dk: FreqaiDataKitchen, split: str, timestamps: pd.Series) -> None:

@@ -4,17 +4,20 @@ The classes mirror the ``freqai`` section of freqtrade's configuration; their fi
 legal keys. :func:`read_settings` reports every problem in one error.
 """
 
+import copy
 import difflib
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from freqtrade.exchange import timeframe_to_seconds
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from freqai_lstm.exceptions import SettingsError
 
 SECONDS_PER_DAY = 86_400
+
+
+_CONSECUTIVE = "windows need consecutive candles"
 
 
 class _Section(BaseModel):
@@ -31,6 +34,7 @@ class NetworkSettings(_Section):
     hidden_dim: int = Field(default=128, ge=1)
     dropout_percent: float = Field(default=0.4, ge=0, lt=1)
     alpha_dropout_percent: float = Field(default=0.0, ge=0, lt=1)
+    linear_skip: bool = True
 
 
 class TrainerSettings(_Section):
@@ -45,13 +49,8 @@ class TrainerSettings(_Section):
     max_grad_norm: float | None = Field(default=1.0, gt=0)
     seed: int = Field(default=42, ge=0, lt=2**32)
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    num_threads: int = Field(default=1, ge=1)
     progress_bar: bool = True
-
-    @model_validator(mode="after")
-    def _needs_a_length(self) -> Self:
-        if self.n_steps is None and self.n_epochs is None:
-            raise ValueError("n_steps or n_epochs must be a number of at least 1, both were null")
-        return self
 
 
 class ModelTrainingParameters(_Section):
@@ -80,7 +79,7 @@ class FeatureParameters(_Section):
     use_DBSCAN_to_remove_outliers: bool = False
     plot_feature_importances: int = Field(default=0, ge=0)
     reverse_train_test_order: bool = False
-    shuffle_after_split: Literal[False] = False
+    shuffle_after_split: Literal[False] = Field(default=False, description=_CONSECUTIVE)
     strong_trend_threshold: float = Field(default=1.5, ge=0)
     strong_trend_boost: float = Field(default=1.5, gt=0)
 
@@ -90,7 +89,7 @@ class DataSplitParameters(_Section):
 
     test_size: float = Field(default=0.1, ge=0, lt=1)
     random_state: int | None = None
-    shuffle: Literal[False] = False
+    shuffle: Literal[False] = Field(default=False, description=_CONSECUTIVE)
 
 
 class FreqaiSettings(_Section):
@@ -128,48 +127,71 @@ class FreqaiSettings(_Section):
         return self.model_training_parameters.model_kwargs.window_size
 
 
-def read_settings(config: Mapping[str, Any]) -> FreqaiSettings:
+def read_settings(section: Mapping[str, Any], candle_seconds: int) -> FreqaiSettings:
     """Read and check everything the regressor needs from freqtrade's configuration.
 
-    :param config: freqtrade's configuration; its ``freqai`` section and ``timeframe`` are read.
+    :param section: The ``freqai`` section of freqtrade's configuration.
+    :param candle_seconds: Seconds of a candle of the base timeframe.
     :return: The settings, with defaults filled in.
     :raises SettingsError: With a line for every problem: the key's full path, what is required and
         what was found.
     """
-    try:
-        settings = FreqaiSettings.model_validate(config.get("freqai") or {})
-    except ValidationError as error:
-        raise _settings_error([_describe(problem) for problem in error.errors()]) from error
-    problems = _window_problems(settings, config["timeframe"])
-    if problems:
-        raise _settings_error(problems)
+    settings, errors = _validate(section)
+    problems = [_describe(error) for error in errors]
+    if errors:
+        # The keys without an error are checked against each other all the same.
+        settings, _ = _validate(_without(section, [error["loc"] for error in errors]))
+    if settings is not None:
+        problems += _contradictions(settings, candle_seconds)
+    if problems or settings is None:
+        lines = "\n".join(f"  {problem}" for problem in problems)
+        raise SettingsError(f"The configuration has {len(problems)} problem(s):\n{lines}")
     return settings
 
 
-def _settings_error(problems: list[str]) -> SettingsError:
-    lines = "\n".join(f"  {problem}" for problem in problems)
-    return SettingsError(f"The configuration has {len(problems)} problem(s):\n{lines}")
+def _validate(section: Mapping[str, Any]) -> tuple[FreqaiSettings | None, list[ErrorDetails]]:
+    try:
+        return FreqaiSettings.model_validate(section), []
+    except ValidationError as error:
+        return None, error.errors()
 
 
-def _window_problems(settings: FreqaiSettings, timeframe: str) -> list[str]:
-    """Return what is wrong with the window against the training period."""
+def _without(section: Mapping[str, Any], locations: list[tuple[int | str, ...]]) -> dict[str, Any]:
+    """Return a section without the keys at these locations."""
+    kept = copy.deepcopy(dict(section))
+    for *parents, name in locations:
+        holder: Any = kept
+        for parent in parents:
+            holder = holder[parent]
+        if isinstance(holder, dict):
+            holder.pop(name, None)
+    return kept
+
+
+def _contradictions(settings: FreqaiSettings, candle_seconds: int) -> list[str]:
+    """Return what is wrong with values that are fine each by itself."""
     problems = []
+    trainer = settings.model_training_parameters.trainer_kwargs
+    if trainer.n_steps is None and trainer.n_epochs is None:
+        problems.append(
+            "freqai.model_training_parameters.trainer_kwargs.n_epochs: n_epochs or n_steps must "
+            "be a number, was null for both"
+        )
     window = settings.window_size
     if settings.conv_width not in (1, window):
         problems.append(
             f"freqai.conv_width: remove it, model_training_parameters.model_kwargs.window_size "
             f"({window}) sets it, was {settings.conv_width}"
         )
-    candles = settings.train_period_days * SECONDS_PER_DAY // timeframe_to_seconds(timeframe)
+    candles = settings.train_period_days * SECONDS_PER_DAY // candle_seconds
     candles -= 2 * settings.feature_parameters.buffer_train_data_candles
     train_rows = int(candles * (1 - settings.data_split_parameters.test_size))
-    batch_size = settings.model_training_parameters.trainer_kwargs.batch_size
-    longest = train_rows - batch_size + 1
+    longest = train_rows - trainer.batch_size + 1
     if window > longest:
         problems.append(
             f"freqai.model_training_parameters.model_kwargs.window_size: must be at most {longest}, "
-            f"so that the {train_rows} training candles of {timeframe} (train_period_days less "
-            f"buffer_train_data_candles and test_size) hold a batch of {batch_size} windows, "
+            f"so that the {train_rows} training candles (train_period_days less "
+            f"buffer_train_data_candles and test_size) hold a batch of {trainer.batch_size} windows, "
             f"was {window}"
         )
     return problems
@@ -183,10 +205,10 @@ def _describe(problem: ErrorDetails) -> str:
             return f"{path}: unknown key{_close_match(problem['loc'])}, was {problem['input']!r}"
         case "missing":
             return f"{path}: is required, was missing"
-        case "value_error":
-            return f"{path}: {problem['ctx']['error']}"
         case "literal_error":
-            return f"{path}: must be {problem['ctx']['expected']}, was {problem['input']!r}"
+            reason = _section_of(problem["loc"]).model_fields[str(problem["loc"][-1])].description
+            expected = problem["ctx"]["expected"] + (f" ({reason})" if reason else "")
+            return f"{path}: must be {expected}, was {problem['input']!r}"
         case _:
             requirement = problem["msg"].removeprefix("Input ").replace("should", "must", 1)
             return f"{path}: {requirement}, was {problem['input']!r}"
@@ -194,10 +216,15 @@ def _describe(problem: ErrorDetails) -> str:
 
 def _close_match(loc: tuple[int | str, ...]) -> str:
     """Return a hint at the known key that an unknown one resembles."""
+    matches = difflib.get_close_matches(str(loc[-1]), _section_of(loc).model_fields, n=1)
+    return f" (did you mean {matches[0]!r}?)" if matches else ""
+
+
+def _section_of(loc: tuple[int | str, ...]) -> type[BaseModel]:
+    """Return the section that holds the key at a location."""
     section: type[BaseModel] = FreqaiSettings
     for name in loc[:-1]:
         annotation = section.model_fields[str(name)].annotation
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             section = annotation
-    matches = difflib.get_close_matches(str(loc[-1]), section.model_fields, n=1)
-    return f" (did you mean {matches[0]!r}?)" if matches else ""
+    return section

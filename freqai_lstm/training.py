@@ -94,7 +94,7 @@ def train_windows(
     order = torch.Generator().manual_seed(seed)
     history = TrainingHistory()
     best = _BestWeights(model, settings.early_stopping_patience)
-    with seeded(seed):
+    with seeded(seed), _cpu_threads(settings.num_threads):
         for epoch in epochs(-(-n_steps // batches_per_epoch)):
             shuffled = train.ends[torch.randperm(len(train.ends), generator=order)]
             steps = min(batches_per_epoch, n_steps - epoch * batches_per_epoch)
@@ -153,10 +153,21 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _cpu_threads(count: int) -> Iterator[None]:
+    """Let torch use that many CPU threads inside the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _train_epoch(
     model: PyTorchLSTMModel,
     optimizer: Optimizer,
-    schedule: LRScheduler | ReduceLROnPlateau,
+    schedule: LRScheduler,
     split: Split,
     batches: tuple[Tensor, ...],
     max_grad_norm: float | None,
@@ -174,7 +185,7 @@ def _train_epoch(
         loss.backward()
         norm_sum += nn.utils.clip_grad_norm_(parameters, max_grad_norm or float("inf"))
         optimizer.step()
-        if isinstance(schedule, LRScheduler):
+        if not isinstance(schedule, ReduceLROnPlateau):
             schedule.step()
         loss_sum += loss.detach()
     return loss_sum.item() / len(batches), norm_sum.item() / len(batches)
@@ -182,7 +193,7 @@ def _train_epoch(
 
 def _make_schedule(
     optimizer: Optimizer, name: str, n_steps: int
-) -> LRScheduler | ReduceLROnPlateau:
+) -> LRScheduler:
     """Return the learning-rate schedule; all but the plateau one step with every batch."""
     if name == "plateau":
         return ReduceLROnPlateau(optimizer, factor=0.5, patience=1)

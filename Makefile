@@ -1,0 +1,56 @@
+# Everything runs in a virtual environment of its own, made on first use.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# `make backtest` takes these; DATADIR replays recorded candles instead of a synthetic market.
+CONFIG ?= config-torch.json
+PAIRS ?= BTC/USDT:USDT ETH/USDT:USDT SOL/USDT:USDT
+TIMERANGE ?= 20240101-20240331
+DATADIR ?=
+
+SOURCES := freqai_lstm user_data/freqaimodels user_data/strategies tests
+
+export CONFIG PAIRS TIMERANGE
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help install backtest test check format clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: $(VENV)/.installed ## Make the virtual environment with all that running needs
+
+backtest: $(VENV)/.installed ## Walk forward over the replay market, offline
+	scripts/with_replay_exchange.sh $(if $(DATADIR),--datadir "$(DATADIR)") -- scripts/backtest.sh
+
+test: $(VENV)/.installed-dev ## Run the tests
+	pytest
+
+check: $(VENV)/.installed-dev ## Lint, type-check and spell-check
+	ruff format --check $(SOURCES)
+	ruff check $(SOURCES)
+	mypy
+	lint-imports
+	codespell
+
+format: $(VENV)/.installed-dev ## Format the code
+	ruff format $(SOURCES)
+	ruff check --fix $(SOURCES)
+
+clean: ## Remove the virtual environment and all caches, but no user data
+	rm -rf $(VENV) build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# torch first and by its exact version, since that alone decides which build of it is taken.
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/pip install --quiet "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .[dev]
+	touch $@

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Downloads candles from the replay exchange, runs freqtrade's walk-forward backtest over them and
+# prints how well the model predicted. Run by scripts/with_replay_exchange.sh.
+#
+# Environment: CONFIG, PAIRS and TIMERANGE as in the Makefile, REPLAY_CONFIG from the wrapper.
+set -euo pipefail
+
+read -ra pairs <<<"$PAIRS"
+options=(--userdir user_data --datadir user_data/data/replay --pairs "${pairs[@]}")
+for config in $CONFIG "$REPLAY_CONFIG"; do
+    options+=(--config "$config")
+done
+# Everything the exchange has: the training windows and the warm-up reach far before TIMERANGE.
+history=20200101-${TIMERANGE#*-}
+
+freqtrade download-data "${options[@]}" --timerange "$history" --timeframes 1h 2h 4h --erase
+freqtrade backtesting "${options[@]}" --timerange "$TIMERANGE" --cache none --breakdown month
+freqai-lstm skill "${options[@]}" --timerange "$TIMERANGE"
