@@ -104,7 +104,9 @@ def trained_with(settings: FreqaiSettings, timeframe: str, model_name: str) -> d
     # None of these changes what is learned.
     for name in ("device", "num_threads", "progress_bar"):
         del model["trainer_kwargs"][name]
-    feature_parameters = settings.feature_parameters.model_dump(exclude={"plot_feature_importances"})
+    feature_parameters = settings.feature_parameters.model_dump(
+        exclude={"plot_feature_importances"}
+    )
     return {
         "model": model_name,
         "model_version": MODEL_VERSION,
@@ -113,7 +115,9 @@ def trained_with(settings: FreqaiSettings, timeframe: str, model_name: str) -> d
         "freqai.continual_learning": settings.continual_learning,
         **dict(_flatten("freqai.model_training_parameters", model)),
         **dict(_flatten("freqai.feature_parameters", feature_parameters)),
-        **dict(_flatten("freqai.data_split_parameters", settings.data_split_parameters.model_dump())),
+        **dict(
+            _flatten("freqai.data_split_parameters", settings.data_split_parameters.model_dump())
+        ),
     }
 
 

@@ -95,7 +95,7 @@ def log_volume_ratio(volume: pd.Series, window: int) -> pd.Series:
     :param window: Candles in the rolling window, the present one included.
     :return: Dimensionless ratio, 0 at the mean, shape ``(candles,)``.
     """
-    log_volume = np.log1p(volume)
+    log_volume: pd.Series = np.log1p(volume)
     return log_volume - log_volume.rolling(window).mean()
 
 

@@ -7,7 +7,7 @@ from datasieve.transforms import SKLearnWrapper
 from sklearn.preprocessing import StandardScaler
 
 
-class SeededNoise(ds.Noise):  # type: ignore[misc]
+class SeededNoise(ds.Noise):
     """FreqAI's training noise from a generator of its own, so that a run can be repeated.
 
     :param sigma: Standard deviation of the noise, in units of the scaled features.
@@ -35,7 +35,7 @@ def adapt_feature_pipeline(pipeline: Pipeline, seed: int) -> Pipeline:
     :return: The same pipeline.
     """
     replacements = {"scaler": SKLearnWrapper(StandardScaler())}
-    noise = pipeline["noise"] if "noise" in pipeline else None
+    noise = dict(pipeline.steps).get("noise")
     if noise is not None:
         replacements["noise"] = SeededNoise(noise.sigma, seed)
     pipeline.steps = [(name, replacements.get(name, step)) for name, step in pipeline.steps]

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
+from datasieve.pipeline import Pipeline
 from freqtrade.exceptions import OperationalException
 from freqtrade.exchange import timeframe_to_seconds
 from freqtrade.freqai.base_models.BasePyTorchRegressor import BasePyTorchRegressor
@@ -18,7 +19,6 @@ from freqtrade.freqai.torch.PyTorchDataConvertor import (
     DefaultPyTorchDataConvertor,
     PyTorchDataConvertor,
 )
-from datasieve.pipeline import Pipeline
 from pandas import DataFrame
 
 from freqai_lstm.data_kitchen import WindowedDataKitchen
@@ -143,7 +143,9 @@ class LSTMRegressor(BasePyTorchRegressor):
             if strategy.dp.get_pair_dataframe(pair, timeframe).empty
         ]
 
-    def train(self, unfiltered_df: DataFrame, pair: str, dk: FreqaiDataKitchen, **kwargs: Any) -> Any:
+    def train(
+        self, unfiltered_df: DataFrame, pair: str, dk: FreqaiDataKitchen, **kwargs: Any
+    ) -> Any:
         """Train on the candles of one training window.
 
         :param unfiltered_df: Features, labels and dates of the training window.
@@ -249,7 +251,7 @@ class LSTMRegressor(BasePyTorchRegressor):
         do_predict = np.zeros(len(frame), dtype=np.int_)
         do_predict[ends.numpy()] = 1
 
-        outlier_index = dk.feature_pipeline["di"] if "di" in dk.feature_pipeline else None
+        outlier_index = dict(dk.feature_pipeline.steps).get("di")
         dk.DI_values = outlier_index.di_values if outlier_index else np.zeros(len(frame))
         dk.DI_values = dk.DI_values[len(history) :]
         dk.do_predict = do_predict[len(history) :]
@@ -308,7 +310,10 @@ def _apply_pipelines(dk: FreqaiDataKitchen, split: str, timestamps: pd.Series) -
     dd = dk.data_dictionary
     labels = dd[f"{split}_labels"]
     labels = labels.assign(**{_TIMESTAMP: timestamps.loc[labels.index]})
-    transform_features, transform_labels = dk.feature_pipeline.transform, dk.label_pipeline.transform
+    transform_features, transform_labels = (
+        dk.feature_pipeline.transform,
+        dk.label_pipeline.transform,
+    )
     if split == "train":
         transform_features = dk.feature_pipeline.fit_transform
         transform_labels = dk.label_pipeline.fit_transform

@@ -189,10 +189,10 @@ def _contradictions(settings: FreqaiSettings, candle_seconds: int) -> list[str]:
     longest = train_rows - trainer.batch_size + 1
     if window > longest:
         problems.append(
-            f"freqai.model_training_parameters.model_kwargs.window_size: must be at most {longest}, "
-            f"so that the {train_rows} training candles (train_period_days less "
-            f"buffer_train_data_candles and test_size) hold a batch of {trainer.batch_size} windows, "
-            f"was {window}"
+            f"freqai.model_training_parameters.model_kwargs.window_size: must be at most "
+            f"{longest}, so that the {train_rows} training candles (train_period_days less "
+            f"buffer_train_data_candles and test_size) hold a batch of {trainer.batch_size} "
+            f"windows, was {window}"
         )
     return problems
 

@@ -98,7 +98,7 @@ def train_windows(
         for epoch in epochs(-(-n_steps // batches_per_epoch)):
             shuffled = train.ends[torch.randperm(len(train.ends), generator=order)]
             steps = min(batches_per_epoch, n_steps - epoch * batches_per_epoch)
-            batches = shuffled.split(batch_size)[:steps]
+            batches = torch.split(shuffled, batch_size)[:steps]
             train_loss, grad_norm = _train_epoch(
                 model, optimizer, schedule, train, batches, settings.max_grad_norm
             )
@@ -134,7 +134,7 @@ def predict_windows(model: PyTorchLSTMModel, features: Tensor, ends: Tensor) -> 
     with torch.inference_mode():
         chunks = [
             model(gather_windows(features, chunk, model.window_size))
-            for chunk in ends.split(PREDICTION_BATCH)
+            for chunk in torch.split(ends, PREDICTION_BATCH)
         ]
     return torch.cat(chunks)
 
@@ -191,9 +191,7 @@ def _train_epoch(
     return loss_sum.item() / len(batches), norm_sum.item() / len(batches)
 
 
-def _make_schedule(
-    optimizer: Optimizer, name: str, n_steps: int
-) -> LRScheduler:
+def _make_schedule(optimizer: Optimizer, name: str, n_steps: int) -> LRScheduler:
     """Return the learning-rate schedule; all but the plateau one step with every batch."""
     if name == "plateau":
         return ReduceLROnPlateau(optimizer, factor=0.5, patience=1)

@@ -53,7 +53,7 @@ def backtest_skill(config: Mapping[str, Any]) -> list[Skill]:
     if not skills:
         raise SkillError(
             f"{_predictions_folder(config)}: must hold predictions for the timerange "
-            f"{config['timerange']!r}, had none. Run freqtrade backtesting with this timerange first."
+            f"{config['timerange']!r}, had none. Run freqtrade backtesting with it first."
         )
     return skills
 
@@ -113,7 +113,7 @@ def _correlation(left: pd.Series, right: pd.Series) -> float:
 
 def _load_predictions(config: Mapping[str, Any], pair: str) -> list[pd.DataFrame]:
     """Return the predictions of each training window of the timerange, oldest first."""
-    coin = pair.split("/")[0].lower()
+    coin = pair.split("/", 1)[0].lower()
     files = [
         _predictions_folder(config) / f"cb_{coin}_{stamp}_prediction.feather"
         for stamp in _training_stamps(config)
@@ -130,5 +130,5 @@ def _training_stamps(config: Mapping[str, Any]) -> range:
 
 
 def _predictions_folder(config: Mapping[str, Any]) -> Path:
-    identifier = config["freqai"]["identifier"]
+    identifier: str = config["freqai"]["identifier"]
     return Path(config["user_data_dir"]) / "models" / identifier / "backtesting_predictions"
