@@ -108,6 +108,11 @@ class Listing:
         return float(f"1e-{self.price_decimals}")
 
 
+def count_pairs(listings: Sequence[Listing]) -> str:
+    """Write how many pairs are listed."""
+    return "1 pair" if len(listings) == 1 else f"{len(listings)} pairs"
+
+
 class Market(Protocol):
     """A source of candles. ``synthetic`` and ``recorded`` have one each."""
 

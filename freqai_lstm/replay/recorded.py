@@ -13,7 +13,7 @@ from freqai_lstm.exceptions import ReplayError
 
 from .candles import TIMEFRAMES, candle_end_ms, format_day
 from .coins import COINS
-from .market import Candles, FundingRates, Listing, PriceKind
+from .market import Candles, FundingRates, Listing, PriceKind, count_pairs
 
 _FILE_NAME = re.compile(
     r"(?P<base>[^_]+)_(?P<quote>[^_]+)_(?P=quote)-(?P<timeframe>\w+)"
@@ -83,7 +83,7 @@ class RecordedMarket:
         }
         names = " ".join(timeframe for timeframe in TIMEFRAMES if timeframe in recorded)
         return (
-            f"{len(self.listings)} pairs, {names} candles, "
+            f"{count_pairs(self.listings)}, {names} candles, "
             f"{format_day(self.start_ms)} to {format_day(self.end_ms - 1)}"
         )
 

@@ -12,7 +12,7 @@ from freqai_lstm.exceptions import ReplayError
 
 from .candles import DAY_MS, HOUR_MS, fixed_length_ms, format_day
 from .coins import Coin, choose_coins
-from .market import FUNDING_INTERVAL_MS, Candles, FundingRates, Listing, PriceKind
+from .market import FUNDING_INTERVAL_MS, Candles, FundingRates, Listing, PriceKind, count_pairs
 from .price_paths import (
     Floats,
     Regimes,
@@ -114,7 +114,7 @@ class SyntheticMarket:
     def __str__(self) -> str:
         """Say what is served, for the line that announces the server."""
         return (
-            f"{len(self._coins)} pairs, {self.base_timeframe} candles, "
+            f"{count_pairs(self.listings)}, {self.base_timeframe} candles, "
             f"{format_day(self.start_ms)} to {format_day(self.end_ms - 1)}"
         )
 

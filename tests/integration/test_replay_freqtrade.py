@@ -181,6 +181,7 @@ def test_dry_run_trades_in_a_live_market(tmp_path: Path, market: SyntheticMarket
                 while len(trades_in(database)) < 2 and bot.poll() is None:
                     assert time.monotonic() < deadline, log_file.read_text()[-4000:]
                     time.sleep(0.25)
+                output = log_file.read_text()
             finally:
                 bot.terminate()
                 bot.wait(timeout=20)
@@ -196,6 +197,5 @@ def test_dry_run_trades_in_a_live_market(tmp_path: Path, market: SyntheticMarket
         assert leverage == 3
         assert open_rate == pytest.approx(prices[pair], rel=0.02)
         assert amount * open_rate == pytest.approx(300, rel=0.1)
-    output = log_file.read_text()
     assert " - ERROR - " not in output
     assert "deviates" not in output

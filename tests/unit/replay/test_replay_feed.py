@@ -121,6 +121,16 @@ def test_a_live_market_can_come_from_the_future(set_time: SetTime) -> None:
     assert 30 <= (feed.end_ms - feed.now_ms()) / DAY_MS < 51
 
 
+def test_stored_months_are_not_used_by_a_live_market(set_time: SetTime) -> None:
+    market = five_minutes(days=120)
+    months = aggregate(market.stored["5m"], "1M")
+    both = replace(market, stored={**market.stored, "1M": months})
+    shown = live(both, set_time).candles("BTCUSDT", "last", "1M", EVERYTHING)
+    expected = live(market, set_time).candles("BTCUSDT", "last", "1M", EVERYTHING)
+    assert same(shown, expected)
+    assert same(Feed(both, Clock.history()).candles("BTCUSDT", "last", "1M", EVERYTHING), months)
+
+
 def test_a_short_market_cannot_be_live() -> None:
     market = five_minutes(days=51)
     with pytest.raises(ReplayError, match=r"more than 51 days .*was 2024-01-01 to 2024-02-20"):

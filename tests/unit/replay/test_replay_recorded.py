@@ -35,7 +35,7 @@ def test_candles_are_served_as_they_were_stored(folder: Path) -> None:
     for name, values in vars(stored).items():
         np.testing.assert_array_equal(getattr(read, name), values)
     assert (market.start_ms, market.end_ms) == (START_MS, START_MS + 40 * DAY_MS)
-    assert str(market) == "1 pairs, 1h candles, 2024-01-01 to 2024-02-09"
+    assert str(market) == "1 pair, 1h candles, 2024-01-01 to 2024-02-09"
 
 
 @pytest.mark.parametrize("unit", ["ns", "us", "ms", "s"])

@@ -76,7 +76,7 @@ def test_a_signal_ends_the_command_cleanly(tmp_path: Path, number: signal.Signal
         output, errors = process.communicate(timeout=10)
     assert process.returncode == 0
     assert output == (
-        f"Replay exchange on http://127.0.0.1:{port} (1 pairs, 5m candles,"
+        f"Replay exchange on http://127.0.0.1:{port} (1 pair, 5m candles,"
         " 2024-01-01 to 2024-01-03). Stop with Ctrl+C.\n"
     )
     assert errors == ""
@@ -124,6 +124,17 @@ def test_two_servers_run_side_by_side(two_months: SyntheticMarket) -> None:
         assert requests.get(f"{other.url}/fapi/v1/ping", timeout=5).status_code == 200
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{one.url}/fapi/v1/ping", timeout=1)
+
+
+def test_answers_are_sent_at_once(two_months: SyntheticMarket) -> None:
+    """Waiting for more to send would take 40 ms for every request of a connection."""
+    with ReplayServer(two_months) as server, requests.Session() as session:
+        times = []
+        for _ in range(20):
+            start = time.perf_counter()
+            session.get(f"{server.url}/fapi/v1/ping", timeout=5)
+            times.append(time.perf_counter() - start)
+    assert sorted(times)[len(times) // 2] < 0.03
 
 
 @pytest.fixture

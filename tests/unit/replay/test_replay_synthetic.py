@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -146,15 +145,28 @@ def test_volatility_clusters_and_volume_follows_it(market: SyntheticMarket) -> N
     assert by_hour[1] > 1.3 * by_hour[0]
 
 
-def test_trends_and_ranges_last_for_days(market: SyntheticMarket) -> None:
-    days = aggregate(market.candles("BTCUSDT", "last", "5m"), "1d")
-    returns = np.diff(np.log(days.close))
-    weekly = np.add.reduceat(returns, np.arange(0, len(returns), 5))
-    spread = weekly.std() / (returns.std() * np.sqrt(5))
-    assert spread > 0.8
-    assert np.abs(weekly).max() > 0.1
-    flat = [abs(late / early - 1) < 0.02 for early, late in pairwise(days.close[::5])]
-    assert 0.1 < np.mean(flat) < 0.8
+def test_volume_rises_with_the_move_of_the_same_candle(market: SyntheticMarket) -> None:
+    candles = market.candles("BTCUSDT", "last", "5m")
+    size = np.abs(np.log(candles.close / candles.open))
+    usual = np.convolve(candles.volume, np.ones(25) / 25, mode="same")
+    usual_size = np.convolve(size, np.ones(25) / 25, mode="same")
+    assert np.corrcoef(candles.volume / usual, size / usual_size)[0, 1] > 0.4
+
+
+def test_trends_make_up_for_ranges() -> None:
+    """Ranges alone would take back much of a day's move within three days."""
+    ratios = []
+    for seed in range(4):
+        days = aggregate(SyntheticMarket(seed).candles("BTCUSDT", "last", "5m"), "1d")
+        returns = np.diff(np.log(days.close))
+        three_days = np.add.reduceat(returns, np.arange(0, len(returns), 3))
+        ratios.append(three_days.var() / (3 * returns.var()))
+    assert 0.97 < np.mean(ratios) < 1.3
+
+
+def test_another_seed_moves_the_whole_market_another_way(market: SyntheticMarket) -> None:
+    other = hourly_returns(SyntheticMarket(12), "BTCUSDT")
+    assert abs(np.corrcoef(other, hourly_returns(market, "BTCUSDT"))[0, 1]) < 0.05
 
 
 @pytest.mark.parametrize("timeframe", ["1m", "15m", "1h"])
