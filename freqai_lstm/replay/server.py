@@ -69,8 +69,10 @@ def serve(
     :param faults: What goes wrong from the start; nothing by default.
     :param ready_file: File to write the port into once connections are accepted.
     :param allow_remote: Whether ``host`` may be reached from other machines.
-    :raises ReplayError: If the server cannot listen there.
+    :raises ReplayError: If the server cannot listen there, or has no place for the file.
     """
+    if ready_file is not None and not ready_file.absolute().parent.is_dir():
+        raise ReplayError(f"{ready_file} must be in a directory that exists.")
     feed = Feed(market, clock or Clock.history())
     with _listening_socket(host, port, allow_remote=allow_remote) as listener:
         bound_port = listener.getsockname()[1]

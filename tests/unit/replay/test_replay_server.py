@@ -99,6 +99,11 @@ def test_a_port_in_use_is_named(two_months: SyntheticMarket) -> None:
             serve(two_months, port=port)
 
 
+def test_the_ready_file_needs_a_directory(two_months: SyntheticMarket, tmp_path: Path) -> None:
+    with pytest.raises(ReplayError, match=r"none/ready must be in a directory that exists"):
+        serve(two_months, port=0, ready_file=tmp_path / "none" / "ready")
+
+
 @pytest.mark.parametrize("port", [-1, 70_000])
 def test_a_port_must_exist(two_months: SyntheticMarket, port: int) -> None:
     with pytest.raises(ReplayError, match=f"port {port}"):
