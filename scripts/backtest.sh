@@ -10,6 +10,16 @@ options=(--userdir user_data --datadir user_data/data/replay --pairs "${pairs[@]
 for config in $CONFIG "$REPLAY_CONFIG"; do
     options+=(--config "$config")
 done
+# Models are kept for each market and configuration, so that a second run reuses its own alone.
+FREQTRADE__FREQAI__IDENTIFIER=$(python - "$REPLAY_CONFIG" $CONFIG <<'EOF'
+import hashlib, json, pathlib, sys
+
+market, *configs = map(pathlib.Path, sys.argv[1:])
+digest = hashlib.sha256(b"".join(config.read_bytes() for config in configs)).hexdigest()
+print(json.loads(market.read_text())["freqai"]["identifier"] + "-" + digest[:8])
+EOF
+)
+export FREQTRADE__FREQAI__IDENTIFIER
 # Everything the exchange has: the training windows and the warm-up reach far before TIMERANGE.
 history=20200101-${TIMERANGE#*-}
 

@@ -67,6 +67,12 @@ def add_replay_parser(
         "--ready-file", type=Path, metavar="FILE", help="write the port here when ready"
     )
     parser.add_argument(
+        "--overlay",
+        type=Path,
+        metavar="FILE",
+        help="write a freqtrade configuration here when ready, to load after the bot's own",
+    )
+    parser.add_argument(
         "--fault",
         action="append",
         default=[],
@@ -93,6 +99,7 @@ def run_replay(args: argparse.Namespace) -> int:
         clock=Clock.live(market) if args.live else Clock.history(),
         faults=FaultPlan(map(Fault.parse, args.fault), seed=args.seed or 0),
         ready_file=args.ready_file,
+        overlay_file=args.overlay,
         allow_remote=args.allow_remote,
     )
     return 0

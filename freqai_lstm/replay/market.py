@@ -121,6 +121,10 @@ class Market(Protocol):
         """The listed pairs."""
 
     @property
+    def identity(self) -> str:
+        """Name this market: another market has another name. Letters, digits and hyphens."""
+
+    @property
     def start_ms(self) -> int:
         """When the first candle of any pair opens."""
 
@@ -154,6 +158,11 @@ class ShiftedMarket:
     def listings(self) -> Sequence[Listing]:
         """The listed pairs."""
         return self.market.listings
+
+    @property
+    def identity(self) -> str:
+        """Name the market that is moved."""
+        return self.market.identity
 
     @property
     def start_ms(self) -> int:

@@ -5,6 +5,8 @@ from urllib.parse import urlsplit
 
 import ccxt.pro
 
+from .market import Market
+
 Json = dict[str, Any]
 
 
@@ -30,6 +32,19 @@ def exchange_overlay(url: str) -> Json:
             },
         }
     }
+
+
+def replay_overlay(url: str, market: Market) -> Json:
+    """Build the configuration for a run on one market.
+
+    FreqAI keeps models by its ``identifier`` alone, so each market gets one of its own: models of
+    one market are never mistaken for those of another.
+
+    :param url: Where the replay exchange answers.
+    :param market: What it serves.
+    :return: A freqtrade configuration with the keys ``exchange`` and ``freqai``.
+    """
+    return exchange_overlay(url) | {"freqai": {"identifier": f"replay-{market.identity}"}}
 
 
 def _redirected(addresses: Json, url: str) -> Json:

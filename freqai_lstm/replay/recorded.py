@@ -1,5 +1,6 @@
 """Candles that freqtrade stored, served as they are."""
 
+import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -60,6 +61,16 @@ class RecordedMarket:
         self.end_ms = max(
             int(candle_end_ms(candles.open_ms[-1:], timeframe)[0]) for timeframe, candles in series
         )
+
+    @property
+    def identity(self) -> str:
+        """Name the market by a digest of its prices."""
+        digest = hashlib.sha256()
+        for (symbol, price), recorded in sorted(self._candles.items()):
+            for timeframe, candles in sorted(recorded.items()):
+                digest.update(f"{symbol} {price} {timeframe}".encode())
+                digest.update(candles.open_ms.tobytes() + candles.close.tobytes())
+        return f"recorded-{digest.hexdigest()[:12]}"
 
     def timeframes(self, symbol: str, price: PriceKind) -> Sequence[str]:
         """Name the recorded timeframes of a pair, shortest first."""

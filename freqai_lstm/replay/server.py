@@ -1,6 +1,7 @@
 """Runs the replay exchange, in the foreground or in a thread."""
 
 import ipaddress
+import json
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ from .fault_injector import DroppableConnection
 from .fault_plan import FaultPlan
 from .feed import Feed
 from .market import Market
+from .overlay import replay_overlay
 from .rest import create_app
 
 DEFAULT_PORT = 8000
@@ -58,6 +60,7 @@ def serve(
     clock: Clock | None = None,
     faults: FaultPlan | None = None,
     ready_file: Path | None = None,
+    overlay_file: Path | None = None,
     allow_remote: bool = False,
 ) -> None:
     """Serve a market until SIGINT or SIGTERM.
@@ -68,11 +71,13 @@ def serve(
     :param clock: History by default, or a live one.
     :param faults: What goes wrong from the start; nothing by default.
     :param ready_file: File to write the port into once connections are accepted.
+    :param overlay_file: File to write freqtrade's configuration for this exchange into then.
     :param allow_remote: Whether ``host`` may be reached from other machines.
     :raises ReplayError: If the server cannot listen there, or has no place for the file.
     """
-    if ready_file is not None and not ready_file.absolute().parent.is_dir():
-        raise ReplayError(f"{ready_file} must be in a directory that exists.")
+    for file in (ready_file, overlay_file):
+        if file is not None and not file.absolute().parent.is_dir():
+            raise ReplayError(f"{file} must be in a directory that exists.")
     feed = Feed(market, clock or Clock.history())
     with _listening_socket(host, port, allow_remote=allow_remote) as listener:
         bound_port = listener.getsockname()[1]
@@ -86,6 +91,8 @@ def serve(
             )
             if ready_file is not None:
                 _write_whole(ready_file, f"{bound_port}\n")
+            if overlay_file is not None:
+                _write_whole(overlay_file, json.dumps(replay_overlay(url, market), indent=4))
 
         server = _Uvicorn(feed, faults or FaultPlan(), announce)
         with _stopped_by_signals(server):

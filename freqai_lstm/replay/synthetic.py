@@ -98,6 +98,12 @@ class SyntheticMarket:
         """The listed pairs."""
         return [coin.listing for coin in self._coins.values()]
 
+    @property
+    def identity(self) -> str:
+        """Name the market by all that decides its candles."""
+        days = f"{format_day(self.start_ms)}-{format_day(self.end_ms)}".replace("-", "")
+        return f"seed{self.seed}-{self.base_timeframe}-{days}"
+
     def timeframes(self, symbol: str, price: PriceKind) -> Sequence[str]:
         """Name the base timeframe, the same for all pairs and prices."""
         return [self.base_timeframe]

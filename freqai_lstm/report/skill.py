@@ -85,8 +85,8 @@ def _pair_skill(config: Mapping[str, Any], pair: str, predictions: list[pd.DataF
     )
     compared = scores[predicted["do_predict"] == 1].dropna()
     moving = compared[compared["true"] != 0]
-    residual = (compared["predicted"] - compared["true"]).square().sum()
-    spread = (compared["true"] - compared["true"].mean()).square().sum()
+    residual = ((compared["predicted"] - compared["true"]) ** 2).sum()
+    spread = ((compared["true"] - compared["true"].mean()) ** 2).sum()
     return Skill(
         pair=pair,
         windows=len(predictions),

@@ -1,0 +1,58 @@
+"""A backtest through freqtrade's own classes, without an exchange."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import pytest
+from freqtrade.configuration import TimeRange
+from freqtrade.data.dataprovider import DataProvider
+from freqtrade.data.history import load_pair_history
+from freqtrade.resolvers import StrategyResolver
+
+# Features of an outer merge and FreqAI's own frames are built column by column.
+pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.PerformanceWarning")
+
+
+class Backtest:
+    """What freqtrade's backtesting does before it simulates trades.
+
+    :param config: freqtrade's configuration.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+        self.strategy = StrategyResolver.load_strategy(config)
+        self.strategy.dp = DataProvider(config, None)
+        self.strategy.ft_bot_start()
+        self.freqai = self.strategy.freqai
+        config["startup_candle_count"] = self.strategy.startup_candle_count
+
+    def indicators(self, pair: str) -> pd.DataFrame:
+        """Let the strategy populate its indicators, and so FreqAI train and predict."""
+        timerange = TimeRange.parse_timerange(self.config["timerange"])
+        candles = self.config["freqai"]["train_period_days"] * 24
+        timerange.subtract_start((candles + self.strategy.startup_candle_count) * 3600)
+        history = load_pair_history(
+            pair,
+            self.config["timeframe"],
+            self.config["datadir"],
+            timerange=timerange,
+            candle_type=self.config["candle_type_def"],
+        )
+        return self.strategy.populate_indicators(history, {"pair": pair})
+
+    def run(self, pair: str) -> pd.DataFrame:
+        """Return the analysed candles of the timerange."""
+        metadata = {"pair": pair}
+        analysed = self.strategy.populate_entry_trend(self.indicators(pair), metadata)
+        analysed = self.strategy.populate_exit_trend(analysed, metadata)
+        timerange = TimeRange.parse_timerange(self.config["timerange"])
+        tested = (analysed["date"] >= timerange.startdt) & (analysed["date"] < timerange.stopdt)
+        return analysed[tested].reset_index(drop=True)
+
+
+@pytest.fixture
+def backtest() -> Callable[[dict[str, Any]], Backtest]:
+    """Build a backtest of a configuration."""
+    return Backtest
