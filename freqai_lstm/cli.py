@@ -17,6 +17,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :param arguments: Command line without the program's name; the process's own by default.
     :return: Exit code: 0 on success, 2 on an error that the user can mend.
     """
+    args = make_parser().parse_args(arguments)
+    try:
+        return int(args.run(args))
+    except FreqtradeException as error:
+        print(f"freqai-lstm: {error}", file=sys.stderr)
+        return 2
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all subcommands; each sets ``run`` to what it does."""
     parser = argparse.ArgumentParser(
         prog="freqai-lstm", description="Tools around the FreqAI LSTM model."
     )
@@ -24,12 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     subparsers = parser.add_subparsers(title="commands", required=True)
     add_replay_parser(subparsers)
     add_skill_parser(subparsers)
-    args = parser.parse_args(arguments)
-    try:
-        return int(args.run(args))
-    except FreqtradeException as error:
-        print(f"freqai-lstm: {error}", file=sys.stderr)
-        return 2
+    return parser
 
 
 if __name__ == "__main__":
