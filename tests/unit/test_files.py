@@ -1,0 +1,104 @@
+"""Files that are replaced as a whole or not at all."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from freqai_lstm.files import replacing
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file with old content, alone in its folder."""
+    file = tmp_path / "model.zip"
+    file.write_text("old", encoding="utf-8")
+    return file
+
+
+def write_and_fail(path: Path) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text("half", encoding="utf-8")
+        raise KeyError("out of ideas")
+
+
+def test_old_content_stays_until_the_new_one_is_whole(path: Path) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text("half", encoding="utf-8")
+        assert path.read_text(encoding="utf-8") == "old"
+        temporary.write_text("new", encoding="utf-8")
+        assert path.read_text(encoding="utf-8") == "old"
+    assert path.read_text(encoding="utf-8") == "new"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_file_need_not_exist_before(tmp_path: Path) -> None:
+    path = tmp_path / "new.zip"
+    with replacing(path) as temporary:
+        temporary.write_text("new", encoding="utf-8")
+        assert not path.exists()
+    assert path.read_text(encoding="utf-8") == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_error_leaves_the_old_content_and_nothing_else(path: Path) -> None:
+    with pytest.raises(KeyError, match="out of ideas"):
+        write_and_fail(path)
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_error_leaves_no_new_file(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="out of ideas"):
+        write_and_fail(tmp_path / "new.zip")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failing_replacement_leaves_the_old_content(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="no space left"), replacing(path) as temporary:
+        temporary.write_text("new", encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_content_is_on_the_disk_before_it_takes_its_place(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_sync: list[tuple[str, str]] = []
+
+    def note(descriptor: int) -> None:
+        written = os.pread(descriptor, 10, 0).decode()
+        at_sync.append((written, path.read_text(encoding="utf-8")))
+
+    monkeypatch.setattr(os, "fsync", note)
+    with replacing(path) as temporary:
+        temporary.write_text("new", encoding="utf-8")
+    assert at_sync == [("new", "old")]
+
+
+def test_temporary_file_is_hidden_in_the_same_folder(path: Path) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text("new", encoding="utf-8")
+        assert temporary.parent == path.parent
+        assert temporary.name.startswith(".model.zip.")
+
+
+def test_writers_at_the_same_time_do_not_share_a_file(path: Path) -> None:
+    with replacing(path) as first, replacing(path) as second:
+        assert first != second
+        first.write_text("first", encoding="utf-8")
+        second.write_text("second", encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == "first"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_nothing_written_is_an_error(path: Path) -> None:
+    with pytest.raises(FileNotFoundError), replacing(path):
+        pass
+    assert path.read_text(encoding="utf-8") == "old"
