@@ -1,7 +1,9 @@
-"""FreqAI's data kitchen, extended by the candles before a backtest slice."""
+"""FreqAI's data kitchen with the candles before a slice, and what else it asks of candles."""
 
+from collections.abc import Iterable
 from typing import Any
 
+import pandas as pd
 from freqtrade.configuration import TimeRange
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from pandas import DataFrame
@@ -30,3 +32,30 @@ class WindowedDataKitchen(FreqaiDataKitchen):
         history = before.iloc[len(before) - min(self.history_candles, len(before)) :].copy()
         self.history = self.remove_special_chars_from_feature_names(history)
         return super().slice_dataframe(timerange, df)
+
+
+def candle_timestamps(dates: pd.Series) -> pd.Series:
+    """Return opening times in whole seconds, whatever unit pandas keeps them in.
+
+    :param dates: Opening times with a time zone, shape ``(candles,)``.
+    :return: Seconds since 1970 UTC, int64, index of ``dates``.
+    """
+    return (dates - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(seconds=1)
+
+
+def label_names(strategy: Any, dataframe: DataFrame, metadata: dict[str, Any]) -> list[str]:
+    """Return the names of the labels that a strategy sets."""
+    labelled = strategy.set_freqai_targets(dataframe.copy(), metadata=metadata)
+    return [column for column in labelled.columns if column.startswith("&")]
+
+
+def missing_timeframes(strategy: Any, pair: str, timeframes: Iterable[str]) -> list[str]:
+    """Return the timeframes that a strategy's data provider has no candles of."""
+    return [name for name in timeframes if strategy.dp.get_pair_dataframe(pair, name).empty]
+
+
+def without_predictions(dataframe: DataFrame, labels: list[str]) -> DataFrame:
+    """Return candles with the columns of a prediction, all zero and ``do_predict`` 0."""
+    statistics = [f"{label}_{name}" for label in labels for name in ("mean", "std")]
+    columns = [*labels, *statistics, "do_predict", "DI_values"]
+    return pd.concat([dataframe, DataFrame(0.0, dataframe.index, columns)], axis=1)

@@ -88,15 +88,17 @@ def band_position(close: pd.Series, upper: pd.Series, lower: pd.Series) -> pd.Se
 def log_volume_ratio(volume: pd.Series, window: int) -> pd.Series:
     """Return the logarithm of the volume against its own rolling mean.
 
-    Warm-up: ``window - 1`` candles. A candle without trades counts as one unit of volume, so that
-    the logarithm stays finite. Uses candles <= t.
+    Range: 0 at the mean, -4.6 for a candle without trades, which counts as a hundredth of the
+    mean. Warm-up: ``window - 1`` candles. NaN where there were no trades in the whole window. Uses
+    candles <= t.
 
     :param volume: Traded volume in base-asset units, shape ``(candles,)``.
     :param window: Candles in the rolling window, the present one included.
-    :return: Dimensionless ratio, 0 at the mean, shape ``(candles,)``.
+    :return: Dimensionless logarithm, shape ``(candles,)``.
     """
-    log_volume: pd.Series = np.log1p(volume)
-    return log_volume - log_volume.rolling(window).mean()
+    ratio = volume / _nonzero(volume.rolling(window).mean())
+    logarithm: pd.Series = np.log((ratio + 0.01) / 1.01)
+    return logarithm
 
 
 def _nonzero(series: pd.Series) -> pd.Series:

@@ -1,10 +1,15 @@
 """The feature and label pipelines where they differ from FreqAI's."""
 
+from typing import Any
+
 import datasieve.transforms as ds
 import numpy as np
+import pandas as pd
 from datasieve.pipeline import Pipeline
 from datasieve.transforms import SKLearnWrapper
 from sklearn.preprocessing import StandardScaler
+
+_TIMESTAMP = "timestamp"
 
 
 class SeededNoise(ds.Noise):
@@ -48,3 +53,24 @@ def standardising_label_pipeline() -> Pipeline:
     For the same reason: the components of the score are 0 on most candles.
     """
     return Pipeline([("scaler", SKLearnWrapper(StandardScaler()))])
+
+
+def apply_pipelines(dk: Any, split: str, timestamps: pd.Series) -> None:
+    """Scale one split in place, and put the timestamps of its rows beside it.
+
+    The pipelines are fitted on the training split. The feature pipeline renumbers the rows and may
+    drop outliers, so the timestamps travel with the labels.
+
+    :param dk: FreqAI's data kitchen, with both pipelines and the splits in ``data_dictionary``.
+    :param split: ``train`` or ``test``.
+    :param timestamps: Opening times of the candles in seconds, by the index of the split's labels.
+    """
+    dd = dk.data_dictionary
+    labels = dd[f"{split}_labels"]
+    labels = labels.assign(**{_TIMESTAMP: timestamps.loc[labels.index]})
+    step = "fit_transform" if split == "train" else "transform"
+    dd[f"{split}_features"], labels, dd[f"{split}_weights"] = getattr(dk.feature_pipeline, step)(
+        dd[f"{split}_features"], labels, dd[f"{split}_weights"]
+    )
+    dd[f"{split}_timestamps"] = labels.pop(_TIMESTAMP).to_numpy().astype(np.int64)
+    dd[f"{split}_labels"], _, _ = getattr(dk.label_pipeline, step)(labels)

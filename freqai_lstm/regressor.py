@@ -21,18 +21,26 @@ from freqtrade.freqai.torch.PyTorchDataConvertor import (
 )
 from pandas import DataFrame
 
-from freqai_lstm.data_kitchen import WindowedDataKitchen
+from freqai_lstm.data_kitchen import (
+    WindowedDataKitchen,
+    candle_timestamps,
+    label_names,
+    missing_timeframes,
+    without_predictions,
+)
 from freqai_lstm.exceptions import WindowError
 from freqai_lstm.identifier import IdentifierGuard, labelled_by, trained_with
 from freqai_lstm.label_statistics import latest_statistics, rolling_statistics
-from freqai_lstm.pipelines import adapt_feature_pipeline, standardising_label_pipeline
+from freqai_lstm.pipelines import (
+    adapt_feature_pipeline,
+    apply_pipelines,
+    standardising_label_pipeline,
+)
 from freqai_lstm.settings import read_settings
 from freqai_lstm.trainer import PyTorchLSTMTrainer
 from freqai_lstm.windows import whole_window_ends
 
 logger = logging.getLogger(__name__)
-
-_TIMESTAMP = "timestamp"
 
 
 class LSTMRegressor(BasePyTorchRegressor):
@@ -98,7 +106,7 @@ class LSTMRegressor(BasePyTorchRegressor):
         :raises SettingsError: If the identifier's models were trained on other labels or features.
         """
         if not self._knows_strategy and not dataframe.empty:
-            labels = _label_names(strategy, dataframe, metadata)
+            labels = label_names(strategy, dataframe, metadata)
             self.identifier_guard.check(labelled_by(strategy, labels))
             self._knows_strategy = True
         return super().start(dataframe, metadata, strategy)
@@ -117,31 +125,23 @@ class LSTMRegressor(BasePyTorchRegressor):
             self.config, self.live, metadata["pair"], history_candles=self.window_size - 1
         )
         pair = metadata["pair"]
-        if missing := self._missing_timeframes(strategy, pair):
+        timeframes = self.ft_params["include_timeframes"]
+        if missing := missing_timeframes(strategy, pair, timeframes):
             logger.error(
                 f"{pair}: skipped, no candles of {', '.join(missing)} (include_timeframes) in "
                 f"{self.config['datadir']}; freqtrade download-data gets them"
             )
-            self.dk.return_dataframe = _without_predictions(
-                dataframe, _label_names(strategy, dataframe, metadata)
-            )
+            labels = label_names(strategy, dataframe, metadata)
+            self.dk.return_dataframe = without_predictions(dataframe, labels)
             return self.dk
         for corr_pair in self.corr_pairlist:
-            if missing := self._missing_timeframes(strategy, corr_pair):
+            if missing := missing_timeframes(strategy, corr_pair, timeframes):
                 raise OperationalException(
                     f"freqai.feature_parameters.include_corr_pairlist: {corr_pair} has no candles "
                     f"of {', '.join(missing)} in {self.config['datadir']}; freqtrade download-data "
                     f"gets them"
                 )
         return super().start_backtesting(dataframe, metadata, self.dk, strategy)
-
-    def _missing_timeframes(self, strategy: Any, pair: str) -> list[str]:
-        """Return the timeframes of the features that a pair has no candles of."""
-        return [
-            timeframe
-            for timeframe in self.ft_params["include_timeframes"]
-            if strategy.dp.get_pair_dataframe(pair, timeframe).empty
-        ]
 
     def train(
         self, unfiltered_df: DataFrame, pair: str, dk: FreqaiDataKitchen, **kwargs: Any
@@ -176,9 +176,9 @@ class LSTMRegressor(BasePyTorchRegressor):
             self.define_data_pipeline(threads=dk.thread_count), seed
         )
         dk.label_pipeline = self.define_label_pipeline(threads=dk.thread_count)
-        timestamps = _timestamps(unfiltered_df["date"])
+        timestamps = candle_timestamps(unfiltered_df["date"])
         for split in self.splits:
-            _apply_pipelines(dk, split, timestamps)
+            apply_pipelines(dk, split, timestamps)
 
         logger.info(
             f"Training {pair} on {len(dd['train_features'].columns)} features, "
@@ -235,7 +235,7 @@ class LSTMRegressor(BasePyTorchRegressor):
 
         ends = whole_window_ends(
             self.window_size,
-            torch.tensor(_timestamps(frame["date"]).to_numpy()),
+            torch.tensor(candle_timestamps(frame["date"]).to_numpy()),
             self.base_tf_seconds,
             usable=torch.from_numpy((complete == 1) & (inliers == 1)),
         )
@@ -287,46 +287,6 @@ class LSTMRegressor(BasePyTorchRegressor):
         """
         super()._append_null_backtesting_predictions(dk, dataframe_backtest)
         dk.backtesting_results_path.unlink()
-
-
-def _label_names(strategy: Any, dataframe: DataFrame, metadata: dict[str, Any]) -> list[str]:
-    labelled = strategy.set_freqai_targets(dataframe.copy(), metadata=metadata)
-    return [column for column in labelled.columns if column.startswith("&")]
-
-
-def _without_predictions(dataframe: DataFrame, labels: list[str]) -> DataFrame:
-    """Return candles with the columns of a prediction, all zero and ``do_predict`` 0."""
-    statistics = [f"{label}_{name}" for label in labels for name in ("mean", "std")]
-    columns = [*labels, *statistics, "do_predict", "DI_values"]
-    return pd.concat([dataframe, DataFrame(0.0, dataframe.index, columns)], axis=1)
-
-
-def _apply_pipelines(dk: FreqaiDataKitchen, split: str, timestamps: pd.Series) -> None:
-    """Scale one split in place, fitting the pipelines on the training split.
-
-    The feature pipeline renumbers the rows and may drop outliers, so the rows' timestamps travel
-    with the labels.
-    """
-    dd = dk.data_dictionary
-    labels = dd[f"{split}_labels"]
-    labels = labels.assign(**{_TIMESTAMP: timestamps.loc[labels.index]})
-    transform_features, transform_labels = (
-        dk.feature_pipeline.transform,
-        dk.label_pipeline.transform,
-    )
-    if split == "train":
-        transform_features = dk.feature_pipeline.fit_transform
-        transform_labels = dk.label_pipeline.fit_transform
-    dd[f"{split}_features"], labels, dd[f"{split}_weights"] = transform_features(
-        dd[f"{split}_features"], labels, dd[f"{split}_weights"]
-    )
-    dd[f"{split}_timestamps"] = labels.pop(_TIMESTAMP).to_numpy().astype(np.int64)
-    dd[f"{split}_labels"], _, _ = transform_labels(labels)
-
-
-def _timestamps(dates: pd.Series) -> pd.Series:
-    """Return opening times in whole seconds, whatever unit pandas keeps them in."""
-    return (dates - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(seconds=1)
 
 
 def _derived_seed(seed: int, pair: str, last_candle: pd.Timestamp) -> int:

@@ -303,3 +303,41 @@ def test_outlier_steps_leave_no_window_over_a_removed_row(
     assert torch.equal(
         timestamps[ends] - timestamps[ends - window + 1], torch.full_like(ends, 3600 * (window - 1))
     )
+
+
+def test_startup_candles_cover_the_warm_up_of_every_feature(
+    config: dict[str, Any], candles: Callable[..., pd.DataFrame]
+) -> None:
+    strategy = Backtest(config).strategy
+    metadata = {"pair": BTC}
+    history = candles(BTC)
+
+    def features(frame: pd.DataFrame) -> pd.Series:
+        frame = strategy.feature_engineering_expand_all(frame.copy(), 20, metadata=metadata)
+        frame = strategy.feature_engineering_expand_basic(frame, metadata=metadata)
+        frame = strategy.feature_engineering_standard(frame, metadata=metadata)
+        return frame.filter(like="%").iloc[-1]
+
+    whole = features(history)
+    assert whole.notna().all()
+    short = features(history.tail(strategy.startup_candle_count + 1).reset_index(drop=True))
+    np.testing.assert_allclose(short, whole, rtol=1e-5, atol=1e-6)
+    too_short = features(history.tail(100).reset_index(drop=True))
+    assert too_short.isna().any()
+
+
+def test_features_keep_their_range_above_every_price_seen_before(
+    config: dict[str, Any], candles: Callable[..., pd.DataFrame]
+) -> None:
+    strategy = Backtest(config).strategy
+    metadata = {"pair": BTC}
+    history = candles(BTC)
+    dear = history.assign(**{name: history[name] * 64 for name in ("open", "high", "low", "close")})
+    busy = dear.assign(volume=history["volume"] * 4)
+    frames = []
+    for frame in (history, busy):
+        populated = strategy.feature_engineering_expand_all(frame.copy(), 10, metadata=metadata)
+        populated = strategy.feature_engineering_expand_basic(populated, metadata=metadata)
+        populated = strategy.feature_engineering_standard(populated, metadata=metadata)
+        frames.append(populated.filter(like="%").iloc[300:])
+    np.testing.assert_allclose(frames[0], frames[1], rtol=1e-6, atol=1e-6)
