@@ -10,20 +10,31 @@ PAIRS ?= BTC/USDT:USDT ETH/USDT:USDT SOL/USDT:USDT
 TIMERANGE ?= 20240101-20240331
 DATADIR ?=
 
+# `make hyperopt` takes those and these: it searches on the first SPLIT of TIMERANGE.
+EPOCHS ?= 40
+JOBS ?= 1
+LOSS ?= SharpeHyperOptLossDaily
+SPLIT ?= 0.67
+
 SOURCES := freqai_lstm user_data/freqaimodels user_data/strategies tests
 
-export CONFIG PAIRS TIMERANGE
+export CONFIG PAIRS TIMERANGE EPOCHS JOBS LOSS SPLIT
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install backtest test check format clean
+.PHONY: help install install-dev backtest hyperopt test check format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 install: $(VENV)/.installed ## Make the virtual environment with all that running needs
 
+install-dev: $(VENV)/.installed-dev ## Make it with the tools for developing too
+
 backtest: $(VENV)/.installed ## Walk forward over the replay market, offline
 	scripts/with_replay_exchange.sh $(if $(DATADIR),--datadir "$(DATADIR)") -- scripts/backtest.sh
+
+hyperopt: $(VENV)/.installed ## Search weights and thresholds, and confirm them, offline
+	scripts/with_replay_exchange.sh $(if $(DATADIR),--datadir "$(DATADIR)") -- scripts/hyperopt.sh
 
 test: $(VENV)/.installed-dev ## Run the tests
 	pytest
