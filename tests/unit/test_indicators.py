@@ -137,7 +137,8 @@ def test_bollinger_bands_of_a_cheap_coin_have_the_same_shape(unit: float) -> Non
         pd.testing.assert_series_equal(band / unit, expected, rtol=1e-9, check_names=False)
 
 
-@pytest.mark.parametrize("price", [100.0, 0.1, 3e-7])
+# A mean of twenty times 0.3 or 12345.678 is not quite the same number.
+@pytest.mark.parametrize("price", [100.0, 0.3, 12345.678, 3e-7])
 def test_bollinger_bands_of_a_flat_price_coincide_exactly(price: float) -> None:
     close = prices(price * 1.1, price * 0.9, *[price] * 8)
     upper, middle, lower = (band.to_numpy() for band in bollinger_bands(close, 5))
@@ -177,10 +178,24 @@ def test_average_true_range_of_a_flat_price_is_missing() -> None:
 
 
 def test_log_volume_ratio_by_hand() -> None:
-    ratio = log_volume_ratio(prices(0, math.e - 1, math.e**3 - 1), 2)
-    assert_values(ratio, [NAN, 0.5, 1.0])
+    ratio = log_volume_ratio(prices(5, 3, 0, 8), 2)
+    # 3 of a mean of 4, none of 1.5, 8 of 4; a hundredth is added to each share and to the whole.
+    expected = [math.log((share + 0.01) / 1.01) for share in (0.75, 0, 2)]
+    assert_values(ratio, [NAN, *expected])
 
 
 def test_log_volume_ratio_is_zero_at_the_usual_volume() -> None:
     assert_values(log_volume_ratio(prices(8, 8, 8), 2), [NAN, 0.0, 0.0])
-    assert_values(log_volume_ratio(prices(0, 0, 0), 2), [NAN, 0.0, 0.0])
+
+
+def test_log_volume_ratio_needs_a_trade_within_the_window() -> None:
+    ratio = log_volume_ratio(prices(0.3, 0.1, 0, 0, 0, 7), 3)
+    assert ratio.isna().tolist() == [True, True, False, False, True, False]
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_log_volume_ratio_does_not_depend_on_the_unit(unit: float) -> None:
+    volume = random_walk(40)["volume"]
+    pd.testing.assert_series_equal(
+        log_volume_ratio(volume * unit, 10), log_volume_ratio(volume, 10), rtol=1e-9
+    )

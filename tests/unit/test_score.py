@@ -168,8 +168,9 @@ def test_hundredth_candle_has_the_first_score(candles: pd.DataFrame) -> None:
     assert score.iloc[-1] == target_score(candles)[99]
 
 
-def test_flat_price_has_neither_score_nor_volatility() -> None:
-    candles = flat_candles(300)
+@pytest.mark.parametrize("price", [100.0, 0.3, 12345.678])
+def test_flat_price_has_neither_score_nor_volatility(price: float) -> None:
+    candles = flat_candles(300, price)
     components = score_components(candles)
     assert (components.loc[99:, list(WEIGHT_NAMES)] == 0).all(axis=None)
     assert components["volatility"].isna().all()

@@ -153,6 +153,18 @@ def test_scale_of_the_weights_does_not_matter() -> None:
         torch.testing.assert_close(value, trained_weights(scaled)[name], rtol=1e-3, atol=1e-4)
 
 
+def test_equal_weights_leave_the_loss_as_it_is() -> None:
+    data = make_data()
+    data["train_weights"][:] = 7
+    trainer = make_trainer(n_epochs=1, batch_size=30)
+    model = copy.deepcopy(trainer.model).train()
+    trainer.fit(data, ["train"])
+    windows = torch.tensor(data["train_features"].to_numpy()).unfold(0, WINDOW, 1).transpose(1, 2)
+    labels = torch.tensor(data["train_labels"].to_numpy())[WINDOW - 1 :]
+    expected = (model(windows) - labels).square().mean().item()
+    assert trainer.history.train_loss == pytest.approx([expected], rel=1e-5)
+
+
 def test_test_split_is_watched_only_when_asked_for() -> None:
     watching, blind = make_trainer(), make_trainer()
     watching.fit(make_data(), BOTH)
