@@ -1,0 +1,1 @@
+"""Searches parameters on one part of a timerange and confirms them on the rest."""
