@@ -5,6 +5,7 @@
   * :class:`SettingsError` - the configuration is wrong; also freqtrade's ``ConfigurationError``,
     so that freqtrade prints it without a traceback.
   * :class:`WindowError` - rows and windows do not fit together; also a ``ValueError``.
+  * :class:`TrainingError` - a training diverged; also an ``ArithmeticError``.
   * :class:`ReplayError` - the replay exchange has no usable market; also freqtrade's
     ``OperationalException``.
   * :class:`SkillError` - a finished backtest cannot be judged; also freqtrade's
@@ -24,6 +25,10 @@ class SettingsError(FreqaiLstmError, ConfigurationError):
 
 class WindowError(FreqaiLstmError, ValueError):
     """There are no whole windows, or they do not fit the network."""
+
+
+class TrainingError(FreqaiLstmError, ArithmeticError):
+    """A training diverged."""
 
 
 class ReplayError(FreqaiLstmError, OperationalException):

@@ -9,8 +9,7 @@ import ast
 import hashlib
 import inspect
 import json
-import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,7 @@ class IdentifierGuard:
 
     def _recorded(self) -> dict[str, Any]:
         try:
-            text = self.manifest_path.read_text(encoding="utf-8")
+            content = self.manifest_path.read_bytes()
         except FileNotFoundError:
             if self._has_models():
                 raise SettingsError(
@@ -73,13 +72,18 @@ class IdentifierGuard:
                 ) from None
             return {}
         try:
-            recorded = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise SettingsError(
-                f"{self.manifest_path}: must be JSON, was unreadable ({error}). Choose another "
-                f"freqai.identifier, or delete the folder to train again."
-            ) from error
-        return dict(recorded)
+            recorded = json.loads(content)
+        except ValueError as error:
+            raise self._corrupted(str(error)) from error
+        if not isinstance(recorded, dict):
+            raise self._corrupted(f"a {type(recorded).__name__}")
+        return recorded
+
+    def _corrupted(self, found: str) -> SettingsError:
+        return SettingsError(
+            f"{self.manifest_path}: must be a JSON object, was {found}. Choose another "
+            f"freqai.identifier, or delete the folder to train again."
+        )
 
     def _has_models(self) -> bool:
         return any(self.folder.glob("sub-train-*/*")) or any(
@@ -100,49 +104,62 @@ def trained_with(settings: FreqaiSettings, timeframe: str, model_name: str) -> d
     :param model_name: Class name of the prediction model.
     :return: Settings by dotted key, as JSON holds them.
     """
-    model = settings.model_training_parameters.model_dump()
-    # None of these changes what is learned.
-    for name in ("device", "num_threads", "progress_bar"):
-        del model["trainer_kwargs"][name]
-    feature_parameters = settings.feature_parameters.model_dump(
-        exclude={"plot_feature_importances"}
-    )
+    model = settings.model_training_parameters
+    # What is left out does not change what is learned.
+    trainer = model.trainer_kwargs.model_dump(exclude={"device", "num_threads", "progress_bar"})
+    features = settings.feature_parameters.model_dump(exclude={"plot_feature_importances"})
+    sections = {
+        "model_training_parameters": {"learning_rate": model.learning_rate},
+        "model_training_parameters.model_kwargs": model.model_kwargs.model_dump(),
+        "model_training_parameters.trainer_kwargs": trainer,
+        "feature_parameters": features,
+        "data_split_parameters": settings.data_split_parameters.model_dump(),
+    }
     return {
         "model": model_name,
         "model_version": MODEL_VERSION,
         "timeframe": timeframe,
         "freqai.train_period_days": settings.train_period_days,
         "freqai.continual_learning": settings.continual_learning,
-        **dict(_flatten("freqai.model_training_parameters", model)),
-        **dict(_flatten("freqai.feature_parameters", feature_parameters)),
-        **dict(
-            _flatten("freqai.data_split_parameters", settings.data_split_parameters.model_dump())
-        ),
+    } | {
+        f"freqai.{section}.{key}": value
+        for section, values in sections.items()
+        for key, value in values.items()
     }
 
 
 def labelled_by(strategy: Any, labels: Iterable[str]) -> dict[str, Any]:
     """Return what a saved model takes from the strategy: its labels, and the code of its features.
 
-    Comments and formatting do not count.
+    The code of the strategy's own methods that these call counts too; comments and formatting do
+    not.
 
     :param strategy: The running strategy.
     :param labels: The names of the labels it sets.
     :return: Settings by dotted key, as JSON holds them.
     """
-    code = {f"code of {name}": _code_digest(getattr(strategy, name)) for name in _STRATEGY_METHODS}
+    code = {f"code of {name}": _code_digest(type(strategy), name) for name in _STRATEGY_METHODS}
     return {"labels": sorted(labels), **code}
 
 
-def _code_digest(method: Callable[..., Any]) -> str:
-    """Return a short digest of a method's code, blind to comments and formatting."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(method)))
-    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:12]
-
-
-def _flatten(prefix: str, section: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    for key, value in section.items():
-        if isinstance(value, dict):
-            yield from _flatten(f"{prefix}.{key}", value)
-        else:
-            yield f"{prefix}.{key}", value
+def _code_digest(strategy: type, method: str) -> str:
+    """Return a short digest of the code of a method and of the methods that it calls."""
+    digest = hashlib.sha256()
+    seen: set[str] = set()
+    pending = [method]
+    while pending:
+        name = pending.pop()
+        function = inspect.unwrap(getattr(strategy, name))
+        if name in seen:
+            continue
+        seen.add(name)
+        source = inspect.getsource(function)
+        # A method's source is indented: the class makes it a whole program.
+        tree = ast.parse(f"class _:\n{source}" if source[0].isspace() else source)
+        digest.update(ast.unparse(tree).encode())
+        pending += sorted(
+            called
+            for called in function.__code__.co_names
+            if called in vars(strategy) and inspect.isfunction(vars(strategy)[called])
+        )
+    return digest.hexdigest()[:12]

@@ -47,11 +47,9 @@ def bollinger_bands(close: pd.Series, period: int) -> tuple[pd.Series, pd.Series
     :param period: Candles of the moving average and its standard deviation.
     :return: ``(upper, middle, lower)`` in price units, each of shape ``(candles,)``.
 
-    Source: TA-Lib ``BBANDS``. TA-Lib rounds a variance below 1e-14 to zero, which would leave a
-    coin quoted at 1e-5 without bands; such prices are scaled by a power of two, which is exact.
+    Source: TA-Lib ``BBANDS``, which leaves rounding noise between the bands of a flat price.
     """
-    scale = _exact_price_scale(close)
-    upper, middle, lower = (band / scale for band in talib.BBANDS(close * scale, period))
+    upper, middle, lower = talib.BBANDS(close, period)
     rolling = close.rolling(period)
     flat = rolling.max() == rolling.min()
     return upper.mask(flat, close), middle.mask(flat, close), lower.mask(flat, close)
@@ -104,12 +102,3 @@ def log_volume_ratio(volume: pd.Series, window: int) -> pd.Series:
 def _nonzero(series: pd.Series) -> pd.Series:
     """Return the series with NaN in place of zeros, for use as a divisor."""
     return series.where(series != 0)
-
-
-def _exact_price_scale(close: pd.Series) -> float:
-    """Return the power of two that lifts a first price below 1 into [1, 2), else 1."""
-    first = close.first_valid_index()
-    price = float(close[first]) if first is not None else 1.0
-    if not 0 < price < 1:
-        return 1.0
-    return float(2.0 ** -np.floor(np.log2(price)))

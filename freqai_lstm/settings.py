@@ -9,13 +9,35 @@ import difflib
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from freqai_lstm.exceptions import SettingsError
 
 SECONDS_PER_DAY = 86_400
 
+
+# Values for required keys that contradict nothing.
+_HARMLESS: dict[str, Any] = {
+    "enabled": True,
+    "identifier": "identifier",
+    "train_period_days": 1_000_000,
+    "backtest_period_days": 1,
+    "feature_parameters": {
+        "include_timeframes": ["1h"],
+        "include_corr_pairlist": [],
+        "include_shifted_candles": 0,
+        "indicator_periods_candles": [1],
+    },
+    "data_split_parameters": {},
+}
 
 _CONSECUTIVE = "windows need consecutive candles"
 
@@ -23,7 +45,7 @@ _CONSECUTIVE = "windows need consecutive candles"
 class _Section(BaseModel):
     """A section of the configuration: strict types, no unknown keys."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class NetworkSettings(_Section):
@@ -51,6 +73,14 @@ class TrainerSettings(_Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     num_threads: int = Field(default=1, ge=1)
     progress_bar: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _steps_alone_count(cls, section: Any) -> Any:
+        """Let ``n_steps`` decide where ``n_epochs`` is not given."""
+        if isinstance(section, dict) and section.get("n_steps") is not None:
+            return {"n_epochs": None} | section
+        return section
 
 
 class ModelTrainingParameters(_Section):
@@ -109,7 +139,7 @@ class FreqaiSettings(_Section):
     live_retrain_hours: float = Field(default=0, ge=0)
     expiration_hours: float = Field(default=0, ge=0)
     fit_live_predictions_candles: int = Field(default=0, ge=0)
-    purge_old_models: bool | int = 2
+    purge_old_models: Any = 2
     save_backtest_models: bool = True
     write_metrics_to_disk: bool = False
     activate_tensorboard: bool = True
@@ -120,6 +150,15 @@ class FreqaiSettings(_Section):
     override_exchange_check: bool = False
     extra_returns_per_train: dict[str, Any] = {}
     keras: Literal[False] = False
+
+    @field_validator("purge_old_models")
+    @classmethod
+    def _number_or_switch(cls, value: Any) -> bool | int:
+        if not isinstance(value, int) or value < 0:
+            raise PydanticCustomError(
+                "number_or_switch", "must be true, false or a whole number of at least 0"
+            )
+        return value
 
     @property
     def window_size(self) -> int:
@@ -140,7 +179,7 @@ def read_settings(section: Mapping[str, Any], candle_seconds: int) -> FreqaiSett
     problems = [_describe(error) for error in errors]
     if errors:
         # The keys without an error are checked against each other all the same.
-        settings, _ = _validate(_without(section, [error["loc"] for error in errors]))
+        settings, _ = _validate(_mended(section, [error["loc"] for error in errors]))
     if settings is not None:
         problems += _contradictions(settings, candle_seconds)
     if problems or settings is None:
@@ -156,26 +195,32 @@ def _validate(section: Mapping[str, Any]) -> tuple[FreqaiSettings | None, list[E
         return None, error.errors()
 
 
-def _without(section: Mapping[str, Any], locations: list[tuple[int | str, ...]]) -> dict[str, Any]:
-    """Return a section without the keys at these locations."""
-    kept = copy.deepcopy(dict(section))
-    for *parents, name in locations:
-        holder: Any = kept
-        for parent in parents:
-            holder = holder[parent]
-        if isinstance(holder, dict):
+def _mended(section: Mapping[str, Any], locations: list[tuple[int | str, ...]]) -> dict[str, Any]:
+    """Return a section with harmless values in place of what is wrong at these locations."""
+    mended = copy.deepcopy(dict(section))
+    for location in locations:
+        holder, harmless = mended, _HARMLESS
+        for name in map(str, location):
+            inner = holder.get(name)
+            if name != str(location[-1]) and isinstance(inner, dict):
+                holder, harmless = inner, harmless.get(name, {})
+                continue
+            # A wrong element of a list takes the whole list with it.
             holder.pop(name, None)
-    return kept
+            if name in harmless:
+                holder[name] = copy.deepcopy(harmless[name])
+            break
+    return mended
 
 
 def _contradictions(settings: FreqaiSettings, candle_seconds: int) -> list[str]:
     """Return what is wrong with values that are fine each by itself."""
     problems = []
     trainer = settings.model_training_parameters.trainer_kwargs
-    if trainer.n_steps is None and trainer.n_epochs is None:
+    if (trainer.n_steps is None) == (trainer.n_epochs is None):
         problems.append(
-            "freqai.model_training_parameters.trainer_kwargs.n_epochs: n_epochs or n_steps must "
-            "be a number, was null for both"
+            "freqai.model_training_parameters.trainer_kwargs.n_epochs: one of n_epochs and n_steps "
+            f"must be a number and the other null, was {trainer.n_epochs} and {trainer.n_steps}"
         )
     window = settings.window_size
     if settings.conv_width not in (1, window):

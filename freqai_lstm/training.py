@@ -5,6 +5,7 @@ nothing is copied to the host before the end of an epoch.
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ from torch.optim.lr_scheduler import (
     ReduceLROnPlateau,
 )
 
+from freqai_lstm.exceptions import TrainingError
 from freqai_lstm.model import PyTorchLSTMModel
 from freqai_lstm.settings import TrainerSettings
 from freqai_lstm.windows import gather_windows
@@ -85,6 +87,7 @@ def train_windows(
     :param epochs: Counts the epochs, e.g. with a progress bar.
     :param on_epoch: Called after each epoch with its number and the history.
     :return: The losses, learning rate and gradient norm of each epoch.
+    :raises TrainingError: If the loss is no longer finite.
     """
     batch_size = min(settings.batch_size, len(train.ends))
     # A last batch of a single window would have no batch statistics.
@@ -102,6 +105,11 @@ def train_windows(
             train_loss, grad_norm = _train_epoch(
                 model, optimizer, schedule, train, batches, settings.max_grad_norm
             )
+            if not math.isfinite(train_loss):
+                raise TrainingError(
+                    f"training diverged: the loss must be finite, was {train_loss} in epoch "
+                    f"{epoch + 1}; a lower learning_rate or max_grad_norm helps"
+                )
             test_loss = mean_loss(model, test) if test else None
             watched = train_loss if test_loss is None else test_loss
             history.record(

@@ -371,11 +371,19 @@ def test_conv_width_must_not_contradict_the_window() -> None:
 
 
 def test_training_needs_a_length() -> None:
-    [problem] = problems_of(make_section({f"{TRAINER}.n_epochs": None}))
-    assert problem == (
-        "freqai.model_training_parameters.trainer_kwargs.n_epochs: n_epochs or n_steps must be a "
-        "number, was null for both"
-    )
+    for both in (None, 7):
+        changes = {f"{TRAINER}.n_epochs": both, f"{TRAINER}.n_steps": both}
+        [problem] = problems_of(make_section(changes))
+        assert problem == (
+            "freqai.model_training_parameters.trainer_kwargs.n_epochs: one of n_epochs and n_steps "
+            f"must be a number and the other null, was {both} and {both}"
+        )
+
+
+def test_steps_alone_take_the_place_of_epochs() -> None:
+    trainer = read_settings(make_section({f"{TRAINER}.n_steps": 7}), 3600)
+    settings = trainer.model_training_parameters.trainer_kwargs
+    assert (settings.n_steps, settings.n_epochs) == (7, None)
 
 
 @pytest.mark.parametrize(

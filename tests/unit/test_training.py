@@ -463,3 +463,19 @@ def test_history_keeps_the_figures_of_each_epoch() -> None:
     history.record(train_loss=1.0, test_loss=None, learning_rate=0.2, grad_norm=3.0)
     assert history.train_loss == [2.0, 1.0]
     assert history.latest() == {"train_loss": 1.0, "learning_rate": 0.2, "grad_norm": 3.0}
+
+
+def test_diverged_training_is_an_error() -> None:
+    from freqai_lstm.exceptions import TrainingError
+
+    model = PyTorchLSTMModel(2, 1, window_size=2, hidden_dim=4, num_lstm_layers=1)
+    rows = torch.arange(16)
+    split = Split(
+        features=torch.randn(16, 2, generator=torch.Generator().manual_seed(1)),
+        labels=torch.full((16, 1), float("inf")),
+        weights=torch.ones(16),
+        ends=rows[1:],
+    )
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    with pytest.raises(TrainingError, match=r"loss must be finite, was \w+ in epoch 1"):
+        train_windows(model, optimizer, TrainerSettings(n_epochs=2), split, None, seed=0)
