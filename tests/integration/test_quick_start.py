@@ -81,7 +81,9 @@ def test_quick_start_backtests_offline_and_reports_skill(project: Path, shell: S
     # Three windows for each pair: the first training and two retrainings.
     assert output.count("Trained ") == 3 * len(PAIRS)
     for pair in PAIRS:
-        skill = next(line for line in output.splitlines() if line.startswith(f"│ {pair} │         3"))
+        skill = next(
+            line for line in output.splitlines() if line.startswith(f"│ {pair} │         3")
+        )
         assert float(skill.split("│")[5]) > 0.5
     # A second run reuses the models' predictions.
     second = shell(*REPLAY, "--", "scripts/backtest.sh")

@@ -47,9 +47,7 @@ def own_datadir(config: dict[str, Any], tmp_path: Path) -> Path:
     return folder
 
 
-def test_every_candle_of_every_slice_is_predicted(
-    config: dict[str, Any], fits: list[str]
-) -> None:
+def test_every_candle_of_every_slice_is_predicted(config: dict[str, Any], fits: list[str]) -> None:
     analysed = Backtest(config).run(BTC)
     assert len(analysed) == 10 * 24
     assert fits == [BTC, BTC]
