@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 import torch
 from freqtrade.exceptions import OperationalException
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.regressor import LSTMRegressor
@@ -303,39 +305,65 @@ def test_outlier_steps_leave_no_window_over_a_removed_row(
     )
 
 
-def test_startup_candles_cover_the_warm_up_of_every_feature(
-    config: dict[str, Any], candles: Callable[..., pd.DataFrame]
-) -> None:
-    strategy = Backtest(config).strategy
+@pytest.fixture
+def strategy(config: dict[str, Any]) -> Any:
+    """The strategy as a backtest loads it."""
+    return Backtest(config).strategy
+
+
+def features_of(strategy: Any, candles: pd.DataFrame, period: int = 10) -> pd.DataFrame:
+    """Return every feature that the strategy computes on one timeframe."""
     metadata = {"pair": BTC}
+    frame = strategy.feature_engineering_expand_all(candles.copy(), period, metadata=metadata)
+    frame = strategy.feature_engineering_expand_basic(frame, metadata=metadata)
+    return strategy.feature_engineering_standard(frame, metadata=metadata).filter(like="%")
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(last=st.integers(150, 399), factor=st.floats(0.5, 2.0), volume=st.floats(0, 1e6))
+def test_candles_after_t_change_no_feature_at_or_before_t(
+    strategy: Any,
+    candles: Callable[..., pd.DataFrame],
+    last: int,
+    factor: float,
+    volume: float,
+) -> None:
+    history = candles(BTC).head(400)
+    changed = history.copy()
+    changed.loc[last + 1 :, ["open", "high", "low", "close"]] *= factor
+    changed.loc[last + 1 :, "volume"] = volume
+    pd.testing.assert_frame_equal(
+        features_of(strategy, history).loc[:last],
+        features_of(strategy, changed).loc[:last],
+        check_exact=True,
+    )
+
+
+def test_startup_candles_cover_the_warm_up_of_every_feature(
+    strategy: Any, candles: Callable[..., pd.DataFrame]
+) -> None:
     history = candles(BTC)
-
-    def features(frame: pd.DataFrame) -> pd.Series:
-        frame = strategy.feature_engineering_expand_all(frame.copy(), 20, metadata=metadata)
-        frame = strategy.feature_engineering_expand_basic(frame, metadata=metadata)
-        frame = strategy.feature_engineering_standard(frame, metadata=metadata)
-        return frame.filter(like="%").iloc[-1]
-
-    whole = features(history)
+    whole = features_of(strategy, history, period=20).iloc[-1]
     assert whole.notna().all()
-    short = features(history.tail(strategy.startup_candle_count + 1).reset_index(drop=True))
+    recent = history.tail(strategy.startup_candle_count + 1).reset_index(drop=True)
+    short = features_of(strategy, recent, period=20).iloc[-1]
     np.testing.assert_allclose(short, whole, rtol=1e-5, atol=1e-6)
-    too_short = features(history.tail(100).reset_index(drop=True))
+    too_short = features_of(strategy, recent.tail(100).reset_index(drop=True), period=20).iloc[-1]
     assert too_short.isna().any()
 
 
 def test_features_keep_their_range_above_every_price_seen_before(
-    config: dict[str, Any], candles: Callable[..., pd.DataFrame]
+    strategy: Any, candles: Callable[..., pd.DataFrame]
 ) -> None:
-    strategy = Backtest(config).strategy
-    metadata = {"pair": BTC}
     history = candles(BTC)
-    dear = history.assign(**{name: history[name] * 64 for name in ("open", "high", "low", "close")})
+    prices = ["open", "high", "low", "close"]
+    dear = history.assign(**{name: history[name] * 64 for name in prices})
     busy = dear.assign(volume=history["volume"] * 4)
-    frames = []
-    for frame in (history, busy):
-        populated = strategy.feature_engineering_expand_all(frame.copy(), 10, metadata=metadata)
-        populated = strategy.feature_engineering_expand_basic(populated, metadata=metadata)
-        populated = strategy.feature_engineering_standard(populated, metadata=metadata)
-        frames.append(populated.filter(like="%").iloc[300:])
-    np.testing.assert_allclose(frames[0], frames[1], rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(
+        features_of(strategy, history).iloc[300:],
+        features_of(strategy, busy).iloc[300:],
+        rtol=1e-6,
+        atol=1e-6,
+    )
