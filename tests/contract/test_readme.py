@@ -1,0 +1,84 @@
+"""The README's commands work as written, and it knows every key."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from freqtrade.commands import Arguments
+from pydantic import BaseModel
+
+from freqai_lstm.cli import make_parser
+from freqai_lstm.settings import FreqaiSettings, NetworkSettings, TrainerSettings
+from tests.conftest import ROOT
+
+READMES = ["README.md", "README.zh-CN.md"]
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def commands(name: str) -> list[str]:
+    blocks = re.findall(r"```bash\n(.*?)```", read(name), re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line]
+
+
+@pytest.mark.parametrize("command", commands("README.md"))
+def test_command_is_accepted_by_its_program(command: str) -> None:
+    program, *arguments = shlex.split(command)
+    match program:
+        case "make":
+            target = arguments[0]
+            assert re.search(rf"^{target}:.*## ", read("Makefile"), re.MULTILINE)
+            for assignment in arguments[1:]:
+                variable = assignment.split("=", 1)[0]
+                assert re.search(rf"^{variable} \?=", read("Makefile"), re.MULTILINE)
+        case "freqtrade":
+            assert "func" in Arguments(arguments).get_parsed_arg()
+        case "freqai-lstm":
+            assert callable(make_parser().parse_args(arguments).run)
+        case "source":
+            assert arguments == [".venv/bin/activate"]
+        case _:
+            pytest.fail(f"no such program: {program}")
+
+
+def test_translation_has_the_same_commands_and_tables() -> None:
+    english, chinese = (read(name) for name in READMES)
+    assert commands("README.zh-CN.md") == commands("README.md")
+    for marker in (r"^#+ ", r"^\| ", r"^```"):
+        assert len(re.findall(marker, chinese, re.MULTILINE)) == len(
+            re.findall(marker, english, re.MULTILINE)
+        )
+    # Every figure of a table stands in both.
+    figures = r"(?<![\w.-])-?\d+\.\d+"
+    assert sorted(re.findall(figures, chinese)) == sorted(re.findall(figures, english))
+
+
+def keys(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, field in section.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from keys(annotation, f"{name}.")
+        else:
+            yield prefix + name, field.default
+
+
+@pytest.mark.parametrize("name", READMES)
+@pytest.mark.parametrize("key", [key for key, _ in keys(FreqaiSettings)])
+def test_every_key_is_described(name: str, key: str) -> None:
+    short = key.removeprefix("feature_parameters.").removeprefix("model_training_parameters.")
+    assert f"`{short}`" in read(name) or key == "enabled"
+
+
+@pytest.mark.parametrize("name", READMES)
+@pytest.mark.parametrize("section", [NetworkSettings, TrainerSettings])
+def test_defaults_are_the_codes(name: str, section: type[BaseModel]) -> None:
+    prefix = "model_kwargs" if section is NetworkSettings else "trainer_kwargs"
+    for key, default in keys(section):
+        row = re.search(rf"^\| `{prefix}\.{key}` \| (\S+) \|", read(name), re.MULTILINE)
+        assert row is not None, key
+        assert json.loads(row.group(1)) == default
