@@ -16,7 +16,7 @@ JOBS ?= 1
 LOSS ?= SharpeHyperOptLossDaily
 SPLIT ?= 0.67
 
-SOURCES := freqai_lstm user_data/freqaimodels user_data/strategies tests
+SOURCES := freqai_lstm user_data/freqaimodels user_data/strategies tests benchmarks
 
 export CONFIG PAIRS TIMERANGE EPOCHS JOBS LOSS SPLIT
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -37,7 +37,7 @@ hyperopt: $(VENV)/.installed ## Search weights and thresholds, and confirm them,
 	scripts/with_replay_exchange.sh $(if $(DATADIR),--datadir "$(DATADIR)") -- scripts/hyperopt.sh
 
 test: $(VENV)/.installed-dev ## Run the tests
-	pytest
+	pytest --numprocesses auto --dist loadfile
 
 check: $(VENV)/.installed-dev ## Lint, type-check and spell-check
 	ruff format --check $(SOURCES)
