@@ -9,7 +9,6 @@ from typing import Any
 from freqtrade.configuration import setup_utils_configuration
 from freqtrade.enums import RunMode
 from freqtrade.exceptions import ConfigurationError
-from freqtrade.util import print_rich_table
 
 from freqai_lstm.confirm.performance import (
     Performance,
@@ -20,6 +19,7 @@ from freqai_lstm.confirm.performance import (
 from freqai_lstm.confirm.search import search_parameters
 from freqai_lstm.confirm.split import split_timerange
 from freqai_lstm.confirm.verdict import verdict
+from freqai_lstm.tables import print_table
 
 # By the names of freqtrade's code; all its commands take them.
 _FREQTRADE_OPTIONS = ("config", "pairs", "datadir", "user_data_dir")
@@ -88,10 +88,10 @@ def run_confirm(args: argparse.Namespace) -> int:
     with strategy_with_parameters(strategy, parameters) as folder:
         found = performances(folder)
     columns = [f"{part}\n{name}" for part in ("Search", "Confirm") for name in _COLUMNS]
-    print_rich_table(
-        [_row("default", default), _row("found", found)],
+    print_table(
+        f"SEARCHED ON {parts.search}, CONFIRMED ON {parts.confirm}",
         ["Parameters", *columns],
-        summary=f"SEARCHED ON {parts.search}, CONFIRMED ON {parts.confirm}",
+        [_row("default", default), _row("found", found)],
     )
     print(verdict(default[0], found[0], default[1], found[1]))
     print(f"The found parameters are in {parameters}. The strategy takes them after")

@@ -6,9 +6,9 @@ from typing import Any
 from freqtrade.configuration import setup_utils_configuration
 from freqtrade.enums import RunMode
 from freqtrade.exceptions import ConfigurationError
-from freqtrade.util import print_rich_table
 
 from freqai_lstm.report.skill import Skill, backtest_skill
+from freqai_lstm.tables import print_table
 
 _HEADERS = (
     "Pair",
@@ -53,10 +53,10 @@ def run_skill(args: argparse.Namespace) -> int:
         raise ConfigurationError("freqai.enabled: must be true, was false or missing")
     horizon = config["freqai"]["feature_parameters"].get("label_period_candles", 0)
     ahead = f"{horizon} candle(s) ahead" if horizon else "of the present candle"
-    print_rich_table(
-        [_row(skill) for skill in backtest_skill(config)],
+    print_table(
+        f"SKILL OUT OF SAMPLE: predicted against true score {ahead}",
         _HEADERS,
-        summary=f"SKILL OUT OF SAMPLE: predicted against true score {ahead}",
+        [_row(skill) for skill in backtest_skill(config)],
     )
     return 0
 
