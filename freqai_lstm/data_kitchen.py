@@ -28,8 +28,7 @@ class WindowedDataKitchen(FreqaiDataKitchen):
 
     def slice_dataframe(self, timerange: TimeRange, df: DataFrame) -> DataFrame:
         """Return the candles of a timerange, and remember those just before it."""
-        before = df.loc[df["date"] < timerange.startdt]
-        history = before.iloc[len(before) - min(self.history_candles, len(before)) :].copy()
+        history = df.loc[df["date"] < timerange.startdt].tail(self.history_candles).copy()
         self.history = self.remove_special_chars_from_feature_names(history)
         return super().slice_dataframe(timerange, df)
 

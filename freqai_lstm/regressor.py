@@ -243,7 +243,7 @@ class LSTMRegressor(BasePyTorchRegressor):
         predictions = DataFrame(np.nan, index=frame.index, columns=dk.label_list)
         if len(ends):
             x = self.data_convertor.convert_x(features, trainer.device)
-            scaled = trainer.predict(x, ends.to(trainer.device)).numpy().astype(float)
+            scaled = trainer.predict(x, ends).numpy().astype(float)
             unscaled, _, _ = dk.label_pipeline.inverse_transform(
                 DataFrame(scaled, columns=dk.label_list)
             )

@@ -6,10 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from freqtrade.configuration import setup_utils_configuration
-from freqtrade.enums import RunMode
-from freqtrade.exceptions import ConfigurationError
-
 from freqai_lstm.confirm.performance import (
     Performance,
     backtest_performance,
@@ -19,6 +15,7 @@ from freqai_lstm.confirm.performance import (
 from freqai_lstm.confirm.search import search_parameters
 from freqai_lstm.confirm.split import split_timerange
 from freqai_lstm.confirm.verdict import verdict
+from freqai_lstm.freqtrade_options import add_freqtrade_options, freqai_configuration
 from freqai_lstm.tables import print_table
 
 # By the names of freqtrade's code; all its commands take them.
@@ -39,8 +36,7 @@ def add_confirm_parser(
             " parameter file is left alone."
         ),
     )
-    parser.add_argument("-c", "--config", action="append", required=True, metavar="PATH")
-    parser.add_argument("--timerange", required=True, metavar="YYYYMMDD-YYYYMMDD")
+    add_freqtrade_options(parser)
     parser.add_argument(
         "--split",
         type=float,
@@ -48,9 +44,6 @@ def add_confirm_parser(
         metavar="SHARE",
         help="part of the timerange to search on, moved to the nearest retraining (%(default)s)",
     )
-    parser.add_argument("-p", "--pairs", nargs="+", metavar="PAIR")
-    parser.add_argument("-d", "--datadir", metavar="DIR")
-    parser.add_argument("--userdir", "--user-data-dir", dest="user_data_dir", metavar="DIR")
     search = parser.add_argument_group("search", "Passed on to freqtrade hyperopt.")
     search.add_argument("-e", "--epochs", type=int, default=100, metavar="N", help="(%(default)s)")
     search.add_argument(
@@ -71,9 +64,7 @@ def run_confirm(args: argparse.Namespace) -> int:
     :raises OperationalException: If freqtrade fails, or finds nothing.
     """
     options = {name: value for name, value in vars(args).items() if name in _FREQTRADE_OPTIONS}
-    config = setup_utils_configuration(dict(options), RunMode.UTIL_NO_EXCHANGE)
-    if not config.get("freqai", {}).get("enabled", False):
-        raise ConfigurationError("freqai.enabled: must be true, was false or missing")
+    config = freqai_configuration(options)
     parts = split_timerange(args.timerange, args.split, config["freqai"]["backtest_period_days"])
     strategy = strategy_file(config)
     parameters = search_parameters(config, list(_search_options(args, parts.search)))

@@ -3,7 +3,7 @@
 Prices and quantities are strings with the listing's decimals, as Binance writes them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from zlib import crc32
 
@@ -25,11 +25,7 @@ def price_klines(candles: Candles, timeframe: str, listing: Listing) -> bytes:
     template = f'[%d,{price},{price},{price},{price},{quantity},%d,"%.2f",%d,{quantity},"%.2f","0"]'
     turnover = candles.volume * (candles.open + candles.high + candles.low + candles.close) / 4.0
     rows = zip(
-        candles.open_ms.tolist(),
-        candles.open.tolist(),
-        candles.high.tolist(),
-        candles.low.tolist(),
-        candles.close.tolist(),
+        *_time_and_prices(candles),
         candles.volume.tolist(),
         (candle_end_ms(candles.open_ms, timeframe) - 1).tolist(),
         turnover.tolist(),
@@ -41,16 +37,17 @@ def price_klines(candles: Candles, timeframe: str, listing: Listing) -> bytes:
     return _json_array([template % row for row in rows])
 
 
+def _time_and_prices(candles: Candles) -> Iterator[list[Any]]:
+    for values in (candles.open_ms, candles.open, candles.high, candles.low, candles.close):
+        yield values.tolist()
+
+
 def mark_klines(candles: Candles, timeframe: str) -> bytes:
     """Write mark price candles as the JSON array of arrays that Binance sends."""
     template = '[%d,"%.8f","%.8f","%.8f","%.8f","0",%d,"0",%d,"0","0","0"]'
     end_ms = candle_end_ms(candles.open_ms, timeframe)
     rows = zip(
-        candles.open_ms.tolist(),
-        candles.open.tolist(),
-        candles.high.tolist(),
-        candles.low.tolist(),
-        candles.close.tolist(),
+        *_time_and_prices(candles),
         (end_ms - 1).tolist(),
         ((end_ms - candles.open_ms) // 1000).tolist(),
         strict=True,

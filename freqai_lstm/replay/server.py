@@ -2,7 +2,6 @@
 
 import ipaddress
 import json
-import os
 import signal
 import socket
 import threading
@@ -14,6 +13,7 @@ from types import FrameType, TracebackType
 import uvicorn
 
 from freqai_lstm.exceptions import ReplayError
+from freqai_lstm.files import replacing
 
 from .clock import Clock
 from .fault_injector import DroppableConnection
@@ -90,9 +90,11 @@ def serve(
                 flush=True,
             )
             if ready_file is not None:
-                _write_whole(ready_file, f"{bound_port}\n")
+                with replacing(ready_file) as file:
+                    file.write_text(f"{bound_port}\n")
             if overlay_file is not None:
-                _write_whole(overlay_file, json.dumps(replay_overlay(url, market), indent=4))
+                with replacing(overlay_file) as file:
+                    file.write_text(json.dumps(replay_overlay(url, market), indent=4))
 
         server = _Uvicorn(feed, faults or FaultPlan(), announce)
         with _stopped_by_signals(server):
@@ -198,10 +200,3 @@ def _is_loopback(host: str) -> bool:
 
 def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file so that no reader sees a part of it."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text)
-    draft.replace(path)

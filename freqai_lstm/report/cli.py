@@ -3,10 +3,7 @@
 import argparse
 from typing import Any
 
-from freqtrade.configuration import setup_utils_configuration
-from freqtrade.enums import RunMode
-from freqtrade.exceptions import ConfigurationError
-
+from freqai_lstm.freqtrade_options import add_freqtrade_options, freqai_configuration
 from freqai_lstm.report.skill import Skill, backtest_skill
 from freqai_lstm.tables import print_table
 
@@ -35,11 +32,7 @@ def add_skill_parser(
             "the backtest."
         ),
     )
-    parser.add_argument("-c", "--config", action="append", required=True, metavar="PATH")
-    parser.add_argument("--timerange", required=True, metavar="YYYYMMDD-YYYYMMDD")
-    parser.add_argument("-p", "--pairs", nargs="+", metavar="PAIR")
-    parser.add_argument("-d", "--datadir", metavar="DIR")
-    parser.add_argument("--userdir", "--user-data-dir", dest="user_data_dir", metavar="DIR")
+    add_freqtrade_options(parser)
     parser.set_defaults(run=run_skill)
 
 
@@ -48,9 +41,7 @@ def run_skill(args: argparse.Namespace) -> int:
 
     :raises SkillError: If the backtest left no predictions.
     """
-    config = setup_utils_configuration(vars(args), RunMode.UTIL_NO_EXCHANGE)
-    if not config.get("freqai", {}).get("enabled", False):
-        raise ConfigurationError("freqai.enabled: must be true, was false or missing")
+    config = freqai_configuration(vars(args))
     horizon = config["freqai"]["feature_parameters"].get("label_period_candles", 0)
     ahead = f"{horizon} candle(s) ahead" if horizon else "of the present candle"
     print_table(

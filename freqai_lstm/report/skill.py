@@ -15,7 +15,14 @@ from freqtrade.configuration import TimeRange
 from freqtrade.data.history import load_pair_history
 
 from freqai_lstm.exceptions import SkillError
-from freqai_lstm.score import DEFAULT_WEIGHTS, WEIGHT_NAMES, compose_score, score_components
+from freqai_lstm.score import (
+    DEFAULT_WEIGHTS,
+    STRONG_TREND_BOOST,
+    STRONG_TREND_THRESHOLD,
+    WEIGHT_NAMES,
+    compose_score,
+    score_components,
+)
 from freqai_lstm.settings import SECONDS_PER_DAY
 
 
@@ -70,8 +77,8 @@ def _pair_skill(config: Mapping[str, Any], pair: str, predictions: list[pd.DataF
     ).set_index("date")
     components = score_components(
         candles,
-        strong_trend_threshold=parameters.get("strong_trend_threshold", 1.5),
-        strong_trend_boost=parameters.get("strong_trend_boost", 1.5),
+        strong_trend_threshold=parameters.get("strong_trend_threshold", STRONG_TREND_THRESHOLD),
+        strong_trend_boost=parameters.get("strong_trend_boost", STRONG_TREND_BOOST),
     )
     present = compose_score(components, DEFAULT_WEIGHTS) * components["volatility"]
     scores = pd.DataFrame(

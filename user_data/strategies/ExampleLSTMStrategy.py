@@ -16,6 +16,8 @@ from freqai_lstm.indicators import (
 )
 from freqai_lstm.score import (
     DEFAULT_WEIGHTS,
+    STRONG_TREND_BOOST,
+    STRONG_TREND_THRESHOLD,
     WEIGHT_NAMES,
     compose_score,
     market_regime,
@@ -173,8 +175,8 @@ class ExampleLSTMStrategy(IStrategy):
         parameters = self.freqai_info["feature_parameters"]
         return score_components(
             dataframe,
-            strong_trend_threshold=parameters.get("strong_trend_threshold", 1.5),
-            strong_trend_boost=parameters.get("strong_trend_boost", 1.5),
+            strong_trend_threshold=parameters.get("strong_trend_threshold", STRONG_TREND_THRESHOLD),
+            strong_trend_boost=parameters.get("strong_trend_boost", STRONG_TREND_BOOST),
         )
 
     def _add_scores(self, dataframe: DataFrame) -> DataFrame:
