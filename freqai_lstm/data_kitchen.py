@@ -5,8 +5,12 @@ from typing import Any
 
 import pandas as pd
 from freqtrade.configuration import TimeRange
+from freqtrade.exchange import timeframe_to_seconds
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from pandas import DataFrame
+
+from freqai_lstm.files import replacing
+from freqai_lstm.salvage import set_aside
 
 
 class WindowedDataKitchen(FreqaiDataKitchen):
@@ -19,12 +23,29 @@ class WindowedDataKitchen(FreqaiDataKitchen):
     :param live: Whether freqtrade trades.
     :param pair: The pair of this kitchen.
     :param history_candles: Candles to remember before a slice.
+
+    ``stale`` names the candles that had not arrived when a live prediction was due.
     """
 
     def __init__(self, config: dict[str, Any], live: bool, pair: str, history_candles: int) -> None:
         super().__init__(config, live, pair)
         self.history_candles = history_candles
         self.history = DataFrame()
+        self.stale: list[str] = []
+
+    def save_backtesting_prediction(self, append_df: DataFrame) -> None:
+        """Save the predictions of a slice, all of them or none."""
+        self.backtesting_results_path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(self.backtesting_results_path) as file:
+            append_df.to_feather(file)
+
+    def check_if_backtest_prediction_is_valid(self, len_backtest_df: int) -> bool:
+        """Tell whether a slice's predictions are saved; a file that cannot be read is none."""
+        try:
+            return super().check_if_backtest_prediction_is_valid(len_backtest_df)
+        except (OSError, ValueError) as error:
+            set_aside(self.backtesting_results_path, str(error), "the slice is predicted again")
+            return False
 
     def slice_dataframe(self, timerange: TimeRange, df: DataFrame) -> DataFrame:
         """Return the candles of a timerange, and remember those just before it."""
@@ -51,6 +72,32 @@ def label_names(strategy: Any, dataframe: DataFrame, metadata: dict[str, Any]) -
 def missing_timeframes(strategy: Any, pair: str, timeframes: Iterable[str]) -> list[str]:
     """Return the timeframes that a strategy's data provider has no candles of."""
     return [name for name in timeframes if strategy.dp.get_pair_dataframe(pair, name).empty]
+
+
+def stale_candles(
+    strategy: Any, pair: str, last_candle: pd.Timestamp, config: dict[str, Any]
+) -> list[str]:
+    """Return which candles of a live prediction have not arrived yet, e.g. ``BTC/USDT:USDT 4h``.
+
+    The features of a candle take the last candle of every timeframe, and of every pair of
+    ``include_corr_pairlist``, that had closed when it closed. FreqAI fills in an older one.
+
+    :param strategy: The running strategy.
+    :param pair: The pair to predict.
+    :param last_candle: Opening time of its newest candle.
+    :param config: freqtrade's configuration.
+    """
+    parameters = config["freqai"]["feature_parameters"]
+    closed = last_candle.timestamp() + timeframe_to_seconds(config["timeframe"])
+    stale = []
+    for name in dict.fromkeys([pair, *parameters["include_corr_pairlist"]]):
+        for timeframe in parameters["include_timeframes"]:
+            seconds = timeframe_to_seconds(timeframe)
+            due = (closed // seconds - 1) * seconds
+            dates = strategy.dp.get_pair_dataframe(name, timeframe)["date"]
+            if dates.empty or dates.iloc[-1].timestamp() < due:
+                stale.append(f"{name} {timeframe}")
+    return stale
 
 
 def without_predictions(dataframe: DataFrame, labels: list[str]) -> DataFrame:

@@ -13,7 +13,6 @@ import torch
 from datasieve.pipeline import Pipeline
 from freqtrade.exceptions import OperationalException
 from freqtrade.exchange import timeframe_to_seconds
-from freqtrade.freqai.base_models.BasePyTorchRegressor import BasePyTorchRegressor
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from freqtrade.freqai.torch.PyTorchDataConvertor import (
     DefaultPyTorchDataConvertor,
@@ -28,9 +27,10 @@ from freqai_lstm.data_kitchen import (
     missing_timeframes,
     without_predictions,
 )
-from freqai_lstm.exceptions import WindowError
+from freqai_lstm.exceptions import SettingsError, WindowError
 from freqai_lstm.identifier import IdentifierGuard, labelled_by, trained_with
 from freqai_lstm.label_statistics import latest_statistics, rolling_statistics
+from freqai_lstm.live import LiveRegressor
 from freqai_lstm.pipelines import (
     adapt_feature_pipeline,
     apply_pipelines,
@@ -42,8 +42,11 @@ from freqai_lstm.windows import whole_window_ends
 
 logger = logging.getLogger(__name__)
 
+# Column with the end of the training that a row's model had, in seconds since 1970.
+MODEL_TIMESTAMP = "model_timestamp"
 
-class LSTMRegressor(BasePyTorchRegressor):
+
+class LSTMRegressor(LiveRegressor):
     """Trains one LSTM per pair and training window on all labels of the strategy, and predicts.
 
     The prediction of a candle is the same whether it is asked for in a backtest slice or alone,
@@ -92,6 +95,9 @@ class LSTMRegressor(BasePyTorchRegressor):
             trained_with(self.settings, config["timeframe"], type(self).__name__)
         )
         super().__init__(**kwargs)
+        self._pair_of_coin: dict[str, str] = {}
+        for pair in config["exchange"]["pair_whitelist"]:
+            self._claim_folder(pair)
         self.window_size = self.CONV_WIDTH = self.settings.window_size
         self._knows_strategy = False
 
@@ -103,8 +109,10 @@ class LSTMRegressor(BasePyTorchRegressor):
     def start(self, dataframe: DataFrame, metadata: dict[str, Any], strategy: Any) -> DataFrame:
         """Train and predict one pair for the strategy.
 
-        :raises SettingsError: If the identifier's models were trained on other labels or features.
+        :raises SettingsError: If the identifier's models were trained on other labels or features,
+            or FreqAI would keep this pair's models in the folders of another pair.
         """
+        self._claim_folder(metadata["pair"])
         if not self._knows_strategy and not dataframe.empty:
             labels = label_names(strategy, dataframe, metadata)
             self.identifier_guard.check(labelled_by(strategy, labels))
@@ -155,6 +163,11 @@ class LSTMRegressor(BasePyTorchRegressor):
         :raises WindowError: If the candles hold too few whole windows.
         """
         started = perf_counter()
+        # FreqAI gives it to every row that this model predicts, live and in a backtest.
+        dk.data["extra_returns_per_train"] = {
+            **dk.data["extra_returns_per_train"],
+            MODEL_TIMESTAMP: int(dk.data_path.name.rsplit("_", 1)[1]),
+        }
         features, labels = dk.filter_features(
             unfiltered_df, dk.training_features_list, dk.label_list, training_filter=True
         )
@@ -217,17 +230,22 @@ class LSTMRegressor(BasePyTorchRegressor):
         """Predict the labels of every candle that ends a whole window.
 
         A window is whole when its candles are consecutive and none of them has a NaN feature or
-        was marked by an outlier step.
+        was marked by an outlier step. Live, nothing is predicted from candles that came late.
 
         :param unfiltered_df: Candles and features of a backtest slice, or the newest ones live.
         :param dk: FreqAI's data kitchen of the pair, with the pipelines of its model.
         :return: The labels of every row, NaN where there is no whole window, and ``do_predict``
             (1 or 0) of every row.
+        :raises WindowError: If the candles lack a feature that the model was trained on.
         """
         trainer: PyTorchLSTMTrainer = self.model
         history = dk.history if isinstance(dk, WindowedDataKitchen) else unfiltered_df.iloc[:0]
         frame = pd.concat([history, unfiltered_df], ignore_index=True)
-        dk.find_features(frame)
+        if missing := [name for name in dk.training_features_list if name not in frame]:
+            raise WindowError(
+                f"{dk.pair}: the model was trained on features that the strategy does not set: "
+                f"{', '.join(missing)}"
+            )
         filtered, _ = dk.filter_features(frame, dk.training_features_list, training_filter=False)
         complete = dk.do_predict
         features, inliers, _ = dk.feature_pipeline.transform(filtered, outlier_check=True)
@@ -240,6 +258,8 @@ class LSTMRegressor(BasePyTorchRegressor):
             usable=torch.from_numpy((complete == 1) & (inliers == 1)),
         )
         ends = ends[ends >= len(history)]
+        if isinstance(dk, WindowedDataKitchen) and dk.stale:
+            ends = ends[:0]
         predictions = DataFrame(np.nan, index=frame.index, columns=dk.label_list)
         if len(ends):
             x = self.data_convertor.convert_x(features, trainer.device)
@@ -277,6 +297,16 @@ class LSTMRegressor(BasePyTorchRegressor):
         for name, statistic in rolling_statistics(dk.full_df[labels], candles).items():
             columns = [f"{label}_{name}" for label in labels]
             dk.full_df.loc[statistic.index, columns] = statistic.to_numpy()
+
+    def _claim_folder(self, pair: str) -> None:
+        """Refuse two pairs of one coin: FreqAI names the folders of models by the coin alone."""
+        coin = pair.partition("/")[0]
+        if (other := self._pair_of_coin.setdefault(coin, pair)) != pair:
+            raise SettingsError(
+                f"exchange.pair_whitelist: must hold one pair of a coin, was {other} and {pair}, "
+                f"whose models FreqAI would keep in the same folders; trade one of them with "
+                f"another freqai.identifier"
+            )
 
     def _append_null_backtesting_predictions(
         self, dk: FreqaiDataKitchen, dataframe_backtest: DataFrame
