@@ -10,6 +10,8 @@
     ``OperationalException``.
   * :class:`SkillError` - a finished backtest cannot be judged; also freqtrade's
     ``OperationalException``.
+  * :class:`ParityError` - a live bot's predictions cannot be checked; also freqtrade's
+    ``OperationalException``.
 """
 
 from freqtrade.exceptions import ConfigurationError, OperationalException
@@ -37,3 +39,7 @@ class ReplayError(FreqaiLstmError, OperationalException):
 
 class SkillError(FreqaiLstmError, OperationalException):
     """A backtest's predictions cannot be compared with the true score."""
+
+
+class ParityError(FreqaiLstmError, OperationalException):
+    """A live bot's predictions cannot be compared with a backtest's."""

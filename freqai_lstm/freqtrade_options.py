@@ -11,8 +11,13 @@ from freqtrade.exceptions import ConfigurationError
 
 def add_freqtrade_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which bot and which candles, by freqtrade's names."""
-    parser.add_argument("-c", "--config", action="append", required=True, metavar="PATH")
+    add_bot_options(parser)
     parser.add_argument("--timerange", required=True, metavar="YYYYMMDD-YYYYMMDD")
+
+
+def add_bot_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which bot, by freqtrade's names."""
+    parser.add_argument("-c", "--config", action="append", required=True, metavar="PATH")
     parser.add_argument("-p", "--pairs", nargs="+", metavar="PAIR")
     parser.add_argument("-d", "--datadir", metavar="DIR")
     parser.add_argument("--userdir", "--user-data-dir", dest="user_data_dir", metavar="DIR")

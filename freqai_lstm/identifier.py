@@ -16,6 +16,7 @@ from typing import Any
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.files import replacing
 from freqai_lstm.model import MODEL_VERSION
+from freqai_lstm.salvage import set_aside
 from freqai_lstm.settings import FreqaiSettings
 
 MANIFEST_NAME = "freqai_lstm.json"
@@ -41,11 +42,21 @@ class IdentifierGuard:
     def check(self, present: dict[str, Any]) -> None:
         """Refuse a changed setting, or record settings that are not known yet.
 
+        Models that another version of this package wrote are moved aside: nothing can use them.
+
         :param present: Settings by dotted key; keys the manifest does not have are added to it.
         :raises SettingsError: If saved models were trained with other settings; it names each
             difference.
         """
         recorded = self._recorded()
+        version = recorded.get("model_version")
+        if version != present.get("model_version", version) and self._has_models():
+            set_aside(
+                self.folder,
+                f"models of version {version}, this package writes {present['model_version']}",
+                "all pairs are trained again",
+            )
+            recorded = {}
         differences = [
             f"{key}: trained with {recorded[key]!r}, was {value!r}"
             for key, value in present.items()

@@ -154,7 +154,7 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
         if meta_data["model_version"] != MODEL_VERSION:
             raise WindowError(
                 f"the saved model must have version {MODEL_VERSION}, was "
-                f"{meta_data['model_version']}; train it again under another freqai.identifier"
+                f"{meta_data['model_version']}; it must be trained again"
             )
         self.__init__(  # type: ignore[misc]
             meta_data["network"]["input_dim"],

@@ -210,14 +210,22 @@ def test_other_model_or_timeframe_is_refused(
     assert refusal(guard, present(**named)) == [line]
 
 
-def test_other_version_of_the_network_is_refused(
-    guard: IdentifierGuard, folder: Path, monkeypatch: pytest.MonkeyPatch
+def test_models_of_another_version_are_moved_aside(
+    guard: IdentifierGuard,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     guard.check(present())
     add_models(folder)
+    before = {path.relative_to(folder) for path in folder.rglob("*")}
     monkeypatch.setattr(identifier, "MODEL_VERSION", 99)
-    [line] = refusal(guard, present())
-    assert re.fullmatch(r"model_version: trained with \d+, was 99", line)
+    guard.check(present())
+    [aside] = folder.parent.glob(f"{folder.name}.unusable-*")
+    assert {path.relative_to(aside) for path in aside.rglob("*")} == before
+    assert [path.name for path in folder.iterdir()] == ["freqai_lstm.json"]
+    assert "this package writes 99" in caplog.text
+    guard.check(present())
 
 
 @pytest.mark.parametrize(

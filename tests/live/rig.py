@@ -1,0 +1,235 @@
+"""A dry-run bot on a live replay exchange, both in processes of their own and on a fast clock."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import cloudpickle
+import pandas as pd
+
+from .fast_clock import FastClock
+
+ROOT = Path(__file__).parents[2]
+PAIRS = ["BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT"]
+_FAST_CLOCK = Path(__file__).with_name("fast_clock.py")
+
+# ExampleLSTMStrategy on 1m candles, which trades often and writes down what it sees and decides.
+STRATEGY = """
+import json
+from pathlib import Path
+
+from ExampleLSTMStrategy import LABELS, ExampleLSTMStrategy
+
+
+class LiveStrategy(ExampleLSTMStrategy):
+    timeframe = "1m"
+    minimal_roi = {"0": 0.002, "5": -1}
+    trailing_stop = False
+
+    def populate_exit_trend(self, dataframe, metadata):
+        dataframe = super().populate_exit_trend(dataframe, metadata)
+        last = dataframe.iloc[-1]
+        signals = ["enter_long", "enter_short", "exit_long", "exit_short"]
+        seen = {"pair": metadata["pair"], "date": last["date"].isoformat()}
+        seen |= {name: int(last.get(name, 0) == 1) for name in signals}
+        seen |= {name: float(last[name]) for name in [*LABELS, "do_predict", "score"]}
+        with (Path(self.config["user_data_dir"]) / "seen.jsonl").open("a") as file:
+            file.write(json.dumps(seen) + "\\n")
+        return dataframe
+"""
+
+
+class Rig:
+    """Runs the exchange, and the bot as often as it is started.
+
+    :param folder: An empty folder for the user directory and the logs.
+    :param speed: How many times as fast as in reality the bot's sleep is over.
+    :param pairs: The pairs to trade.
+    """
+
+    def __init__(self, folder: Path, *, speed: float, pairs: list[str] = PAIRS) -> None:
+        self.folder, self.speed, self.pairs = folder, speed, pairs
+        # A minute begins: the first candle is not half over.
+        self.clock = FastClock.create(folder / "clock", time.time() // 60 * 60)
+        self.userdir = folder / "user_data"
+        self.database = folder / "trades.sqlite"
+        self.identifier = "live"
+        for name in ("strategies", "freqaimodels"):
+            (self.userdir / name).mkdir(parents=True)
+            for file in (ROOT / "user_data" / name).glob("*.py"):
+                (self.userdir / name / file.name).write_text(file.read_text())
+        (self.userdir / "strategies" / "live_strategy.py").write_text(STRATEGY)
+        self.configure()
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.bots = 0
+
+    @property
+    def models(self) -> Path:
+        """The folder of the identifier."""
+        return self.userdir / "models" / self.identifier
+
+    def configure(self, **freqai: Any) -> None:
+        """Write the bot's configuration, with changes to its ``freqai`` section."""
+        config = json.loads((ROOT / "config-torch.json").read_text())
+        config["timeframe"] = "1m"
+        config["strategy"] = "LiveStrategy"
+        config["stake_amount"], config["dry_run_wallet"] = 500, 100_000
+        config["max_open_trades"] = len(self.pairs)
+        config["exchange"]["pair_whitelist"] = self.pairs
+        config["entry_pricing"]["price_side"] = config["exit_pricing"]["price_side"] = "other"
+        config["internals"] = {"process_throttle_secs": 20}
+        section = config["freqai"]
+        section.update(
+            train_period_days=1,
+            live_retrain_hours=0.25,
+            expiration_hours=2,
+            activate_tensorboard=False,
+        )
+        section["feature_parameters"].update(
+            include_timeframes=["1m", "5m"],
+            include_corr_pairlist=self.pairs[:2],
+            indicator_periods_candles=[10],
+        )
+        model = section["model_training_parameters"]
+        model["model_kwargs"].update(hidden_dim=8, num_lstm_layers=1)
+        model["trainer_kwargs"].update(n_epochs=1, progress_bar=False)
+        section.update(freqai)
+        config["exchange"]["ccxt_config"] = {"timeout": 5000}
+        (self.folder / "config.json").write_text(json.dumps(config, indent=2))
+
+    def start_exchange(self, *arguments: str) -> None:
+        """Start the exchange, and wait until it answers."""
+        overlay = self.folder / "overlay.json"
+        options = ["replay", "--live", "--port", "0", "--base-timeframe", "1m"]
+        options += ["--start", "20240101", "--end", "20240401", "--overlay", str(overlay)]
+        self._run("freqai_lstm.cli", *options, *arguments, log="exchange.log")
+        self.wait(overlay.exists, 60, "exchange.log")
+        document = json.loads(overlay.read_text())
+        document["freqai"]["identifier"] = self.identifier
+        document["exchange"]["ccxt_config"]["timeout"] = 5000
+        self.url = document["exchange"]["ccxt_config"]["urls"]["api"]["fapiPublic"]
+        self.url = self.url.split("/fapi")[0]
+        overlay.write_text(json.dumps(document))
+
+    def start_bot(self) -> subprocess.Popen[bytes]:
+        """Start the bot; its log is ``bot-<number>.log``."""
+        self.bots += 1
+        options = [*self.options(), "--db-url", f"sqlite:///{self.database}"]
+        return self._run("freqtrade", "trade", *options, log=f"bot-{self.bots}.log")
+
+    def run(self, module: str, *arguments: str, log: str) -> int:
+        """Run a command to its end, and return its exit status."""
+        process = self._run(module, *arguments, *self.options(), log=log)
+        self._processes.remove(process)
+        return process.wait(120)
+
+    def options(self) -> list[str]:
+        """Return the options that say which bot."""
+        configs = [self.folder / "config.json", self.folder / "overlay.json"]
+        named = [argument for config in configs for argument in ("--config", str(config))]
+        return [*named, "--userdir", str(self.userdir)]
+
+    def stop(self, process: subprocess.Popen[bytes], with_signal: int = signal.SIGINT) -> int:
+        """End a process, as a user does with Ctrl+C by default, and return its exit status."""
+        self._processes.remove(process)
+        process.send_signal(with_signal)
+        try:
+            return process.wait(60)
+        finally:
+            process.kill()
+
+    def fault(self, **fault: Any) -> None:
+        """Let something go wrong at the exchange."""
+        body = json.dumps(fault).encode()
+        request = urllib.request.Request(f"{self.url}/replay/faults", body, method="POST")
+        urllib.request.urlopen(request, timeout=10).close()
+
+    def end_faults(self) -> None:
+        """Let the exchange recover."""
+        request = urllib.request.Request(f"{self.url}/replay/faults", method="DELETE")
+        urllib.request.urlopen(request, timeout=10).close()
+
+    def log(self, name: str = "") -> str:
+        """Return a log, by default the newest bot's."""
+        path = self.folder / (name or f"bot-{self.bots}.log")
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def seen(self) -> pd.DataFrame:
+        """Return what the strategy saw and decided, a row for each pair and candle."""
+        path = self.userdir / "seen.jsonl"
+        if not path.exists():
+            return pd.DataFrame({"pair": [], "date": [], "do_predict": []})
+        rows = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
+        table = pd.DataFrame(rows)
+        table["date"] = pd.to_datetime(table["date"])
+        return table.drop_duplicates(["pair", "date"], keep="last").reset_index(drop=True)
+
+    def trades(self) -> pd.DataFrame:
+        """Return the trades of the bot's database."""
+        if not self.database.exists():
+            return pd.DataFrame({"is_short": [], "is_open": []})
+        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
+            try:
+                return pd.read_sql_query("select * from trades", connection)
+            except pd.errors.DatabaseError:
+                return pd.DataFrame({"is_short": [], "is_open": []})
+
+    def historic_predictions(self) -> dict[str, pd.DataFrame]:
+        """Return the predictions that the bot kept."""
+        loaded: dict[str, pd.DataFrame] = cloudpickle.loads(
+            (self.models / "historic_predictions.pkl").read_bytes()
+        )
+        return loaded
+
+    def wait(self, condition: Any, seconds: float, log: str = "") -> None:
+        """Wait for something to become true, while all processes run."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            ended = [process.args for process in self._processes if process.poll() is not None]
+            assert not ended, f"{ended} ended\n{self.log(log)[-6000:]}"
+            assert time.monotonic() < deadline, self.log(log)[-6000:]
+            time.sleep(0.5)
+
+    def __enter__(self) -> Self:
+        """Give the rig itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Kill what still runs."""
+        for process in self._processes:
+            process.kill()
+            process.wait()
+
+    def _run(self, module: str, *arguments: str, log: str) -> subprocess.Popen[bytes]:
+        path = self.folder / log
+        environment = os.environ | {
+            "PYTHONPATH": f"{self.userdir / 'strategies'}{os.pathsep}{ROOT}",
+            "OMP_NUM_THREADS": "1",
+            "COLUMNS": "200",
+        }
+        clock = self.folder / "clock"
+        command = [sys.executable, str(_FAST_CLOCK), str(clock), str(self.speed), module]
+        with path.open("wb") as file:
+            process = subprocess.Popen(
+                [*command, *arguments],
+                cwd=self.folder,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=environment,
+            )
+        self._processes.append(process)
+        return process

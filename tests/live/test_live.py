@@ -1,0 +1,50 @@
+"""A dry-run bot over real HTTP: trains, predicts, trades, retrains, and is what a backtest is."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from .rig import PAIRS, Rig
+
+CANDLES = 32
+
+
+def closed(rig: Rig) -> pd.DataFrame:
+    trades = rig.trades()
+    return trades[trades["is_open"] == 0]
+
+
+def test_bot_trades_and_is_what_the_backtest_is(tmp_path: Path) -> None:
+    with Rig(tmp_path, speed=240) as rig:
+        rig.start_exchange()
+        bot = rig.start_bot()
+
+        def has_done_all() -> bool:
+            seen = rig.seen()
+            predicted = seen[seen["do_predict"] == 1].groupby("pair").size()
+            retrained = all(rig.log().count(f"Trained {pair} in") >= 2 for pair in PAIRS)
+            return (
+                retrained
+                and len(predicted) == len(PAIRS)
+                and bool((predicted >= CANDLES).all())
+                and set(closed(rig)["is_short"]) == {0, 1}
+            )
+
+        rig.wait(has_done_all, 280)
+        # freqtrade's status after Ctrl+C.
+        assert rig.stop(bot) == 130
+        assert "SIGINT received" in rig.log()
+        assert " - ERROR - " not in rig.log()
+        assert "did not predict" not in rig.log()
+
+        seen = rig.seen()
+        for pair in PAIRS:
+            predicted = seen[(seen["pair"] == pair) & (seen["do_predict"] == 1)]
+            since = seen[(seen["pair"] == pair) & (seen["date"] >= predicted["date"].iloc[0])]
+            assert (since["do_predict"] == 1).all()
+            assert (since["date"].diff().dropna() == pd.Timedelta(minutes=1)).all()
+
+        timeframes = ["--timeframes", "1m", "5m"]
+        assert rig.run("freqtrade", "download-data", *timeframes, log="download.log") == 0
+        assert rig.run("freqai_lstm.cli", "parity", log="parity.log") == 0, rig.log("parity.log")
+        assert "No incidents" in rig.log("parity.log")
