@@ -25,21 +25,31 @@ _FAST_CLOCK = Path(__file__).with_name("fast_clock.py")
 # ExampleLSTMStrategy on 1m candles, which trades often and writes down what it sees and decides.
 STRATEGY = """
 import json
+import time
 from pathlib import Path
+
+from freqtrade.strategy import RealParameter
 
 from ExampleLSTMStrategy import LABELS, ExampleLSTMStrategy
 
 
 class LiveStrategy(ExampleLSTMStrategy):
     timeframe = "1m"
-    minimal_roi = {"0": 0.002, "5": -1}
+    minimal_roi = {"0": 0.002, "3": -1}
+    threshold_buy = RealParameter(0.0, 3.0, default=0.02, space="buy")
+    threshold_sell = RealParameter(-3.0, 0.0, default=-0.02, space="sell")
     trailing_stop = False
+
+    def populate_indicators(self, dataframe, metadata):
+        self.started = time.perf_counter()
+        return super().populate_indicators(dataframe, metadata)
 
     def populate_exit_trend(self, dataframe, metadata):
         dataframe = super().populate_exit_trend(dataframe, metadata)
         last = dataframe.iloc[-1]
         signals = ["enter_long", "enter_short", "exit_long", "exit_short"]
         seen = {"pair": metadata["pair"], "date": last["date"].isoformat()}
+        seen["seconds"] = time.perf_counter() - self.started
         seen |= {name: int(last.get(name, 0) == 1) for name in signals}
         seen |= {name: float(last[name]) for name in [*LABELS, "do_predict", "score"]}
         with (Path(self.config["user_data_dir"]) / "seen.jsonl").open("a") as file:
@@ -77,6 +87,11 @@ class Rig:
         """The folder of the identifier."""
         return self.userdir / "models" / self.identifier
 
+    def candles(self, count: int, seconds: float) -> None:
+        """Wait until as many more candles have closed, while all processes run."""
+        until = self.clock.time() + 60 * count
+        self.wait(lambda: self.clock.time() >= until, seconds)
+
     def configure(self, **freqai: Any) -> None:
         """Write the bot's configuration, with changes to its ``freqai`` section."""
         config = json.loads((ROOT / "config-torch.json").read_text())
@@ -92,6 +107,7 @@ class Rig:
             train_period_days=1,
             live_retrain_hours=0.25,
             expiration_hours=2,
+            purge_old_models=50,
             activate_tensorboard=False,
         )
         section["feature_parameters"].update(

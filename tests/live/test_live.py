@@ -47,4 +47,11 @@ def test_bot_trades_and_is_what_the_backtest_is(tmp_path: Path) -> None:
         timeframes = ["--timeframes", "1m", "5m"]
         assert rig.run("freqtrade", "download-data", *timeframes, log="download.log") == 0
         assert rig.run("freqai_lstm.cli", "parity", log="parity.log") == 0, rig.log("parity.log")
-        assert "No incidents" in rig.log("parity.log")
+        report = rig.log("parity.log")
+        assert "No incidents" in report
+        rows = [line.split("│") for line in report.splitlines() if "/USDT:USDT" in line]
+        assert [row[1].strip() for row in rows] == PAIRS
+        for row in rows:
+            assert int(row[2]) >= 30
+            assert float(row[5]) < 1e-5
+            assert int(row[8]) > 0

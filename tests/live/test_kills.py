@@ -1,0 +1,70 @@
+"""A bot that is killed at random moments and started again, many times."""
+
+import random
+import signal
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from .rig import PAIRS, Rig
+
+KILLS = 20
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
+
+
+def model_files(rig: Rig) -> dict[str, float]:
+    return {str(path): path.stat().st_mtime for path in rig.models.glob("sub-train-*/*_model.zip")}
+
+
+def open_trades(rig: Rig) -> set[tuple[int, float]]:
+    trades = rig.trades()
+    return {(row.id, row.amount) for row in trades.itertuples() if row.is_open}
+
+
+def test_killed_bot_starts_again_and_loses_nothing(tmp_path: Path) -> None:
+    rng = random.Random(20)
+    moments = []
+    with Rig(tmp_path, speed=240) as rig:
+        # Trained all the time, so that many kills hit a training or a save.
+        rig.configure(live_retrain_hours=0.001)
+        rig.start_exchange()
+        for _ in range(KILLS):
+            bot = rig.start_bot()
+            count = len(rig.seen())
+            rig.wait(lambda before=count: len(rig.seen()) > before, 240)
+            time.sleep(rng.uniform(0.0, 6.0))
+            before, held = model_files(rig), open_trades(rig)
+            rig.stop(bot, signal.SIGKILL)
+            log = rig.log()
+            last = [line for line in log.splitlines() if "Train" in line][-1:]
+            moments.append(last[0][-70:] if last else "before any training")
+
+            assert "Fatal exception" not in log
+            assert "loading failed" not in log
+            assert "cannot be used" not in log
+            # Whatever is there is whole.
+            for path in model_files(rig):
+                torch.load(path, weights_only=False)
+            # Trades only change by the bot's own will: none that was open is lost.
+            kept = {number for number, _ in open_trades(rig)}
+            closed = set(rig.trades().query("is_open == 0")["id"]) if len(rig.trades()) else set()
+            assert {number for number, _ in held} <= kept | closed
+            # FreqAI keeps the two newest models of a pair, so no pair has lost its last one.
+            pairs = {Path(path).parent.name.split("_")[0] for path in before}
+            after = {Path(path).parent.name.split("_")[0] for path in model_files(rig)}
+            assert pairs <= after
+
+        bot = rig.start_bot()
+        count = len(rig.seen())
+        rig.wait(lambda: len(rig.seen()) >= count + 2 * len(PAIRS), 240)
+        assert rig.stop(bot) == 130
+        newest = rig.seen().groupby("pair").tail(1)
+        assert (newest["do_predict"] == 1).all()
+        assert not (rig.models / "incidents.json").exists()
+        pd.Series(moments).to_csv(tmp_path / "moments.csv")
+        print(f"{KILLS} kills; the last thing said of a training before each:")
+        print("\n".join(moments))
