@@ -197,7 +197,9 @@ def test_killed_process_leaves_only_whole_models(tmp_path: Path) -> None:
     """
     rng = random.Random(5)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pytest", "freqai_lstm.trainer", "freqai_lstm.data_drawer"])
+    # torch._dynamo is what the first optimizer of a process imports, for seconds.
+    modules = ["pytest", "torch._dynamo", "freqai_lstm.trainer", "freqai_lstm.data_drawer"]
+    context.set_forkserver_preload(modules)
     last = 0
     for kill in range(KILLS):
         first = 1_700_000_000 + kill * 100_000
