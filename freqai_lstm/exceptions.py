@@ -10,6 +10,8 @@
     ``OperationalException``.
   * :class:`SkillError` - a finished backtest cannot be judged; also freqtrade's
     ``OperationalException``.
+  * :class:`InstallError` - there is no user directory to install into; also freqtrade's
+    ``OperationalException``.
 """
 
 from freqtrade.exceptions import ConfigurationError, OperationalException
@@ -37,3 +39,7 @@ class ReplayError(FreqaiLstmError, OperationalException):
 
 class SkillError(FreqaiLstmError, OperationalException):
     """A backtest's predictions cannot be compared with the true score."""
+
+
+class InstallError(FreqaiLstmError, OperationalException):
+    """The drop-ins cannot be copied into the user directory."""

@@ -9,10 +9,10 @@ from freqtrade.enums import RunMode
 from freqtrade.exceptions import ConfigurationError
 
 
-def add_freqtrade_options(parser: argparse.ArgumentParser) -> None:
+def add_freqtrade_options(parser: argparse.ArgumentParser, *, needs_timerange: bool = True) -> None:
     """Add the options that say which bot and which candles, by freqtrade's names."""
     parser.add_argument("-c", "--config", action="append", required=True, metavar="PATH")
-    parser.add_argument("--timerange", required=True, metavar="YYYYMMDD-YYYYMMDD")
+    parser.add_argument("--timerange", required=needs_timerange, metavar="YYYYMMDD-YYYYMMDD")
     parser.add_argument("-p", "--pairs", nargs="+", metavar="PAIR")
     parser.add_argument("-d", "--datadir", metavar="DIR")
     parser.add_argument("--userdir", "--user-data-dir", dest="user_data_dir", metavar="DIR")
