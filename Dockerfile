@@ -15,18 +15,23 @@ ENV PATH=/opt/freqai/bin:$PATH \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1
 COPY constraints.txt pyproject.toml ./
-# All that the project needs but the project: kept until a version changes. The trees' libraries,
-# which nothing here uses, would be a third of the image; with CUDA they share files with torch's.
+# All that the project needs but the project itself: a layer that stays until a version changes.
+# Without a card, what is of no use goes again: xgboost's library for many cards, the largest of all,
+# and the files for compiling and testing.
 RUN python3 -m venv /opt/freqai \
-    && pin=$(grep '^torch==' constraints.txt) \
     && case "$TORCH" in \
-        cpu) pip install --extra-index-url https://download.pytorch.org/whl/cpu "$pin+cpu" ;; \
-        cuda) pip install "$pin" ;; \
+        cpu) pip install --no-deps --extra-index-url https://download.pytorch.org/whl/cpu \
+            "$(grep '^torch==' constraints.txt)+cpu" ;; \
+        cuda) ;; \
         *) echo "TORCH: must be cpu or cuda, was '$TORCH'" >&2; exit 1 ;; \
     esac \
     && python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' > requirements.txt \
     && pip install --requirement requirements.txt \
-    && case "$TORCH" in cpu) pip uninstall --yes lightgbm nvidia-nccl-cu12 xgboost ;; esac \
+    && if [ "$TORCH" = cpu ]; then \
+        pip uninstall --yes nvidia-nccl-cu12 \
+            && cd /opt/freqai/lib/python3*/site-packages \
+            && rm --recursive --force pandas/tests torch/include torch/test; \
+    fi \
     && case "$FREQUI" in \
         yes) freqtrade install-ui ;; \
         no) ;; \
@@ -43,7 +48,7 @@ ENV PATH=/opt/freqai/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     FREQTRADE__LOGFILE=/tmp/freqtrade.log
 COPY --from=build /opt/freqai /opt/freqai
-COPY --chmod=755 docker/as-owner /usr/local/bin/
+COPY docker/as-owner /usr/local/bin/
 WORKDIR /freqtrade
 # What has to outlive the container is linked into the one folder that is mounted. Everything else
 # is open to any user, for `docker run --user`.

@@ -18,10 +18,13 @@ SPLIT ?= 0.67
 
 SOURCES := freqai_lstm user_data/freqaimodels user_data/strategies tests benchmarks
 
-export CONFIG PAIRS TIMERANGE EPOCHS JOBS LOSS SPLIT
+# `make docker-test` takes a base image, in place of one that it makes with debootstrap.
+BASE ?=
+
+export BASE CONFIG PAIRS TIMERANGE EPOCHS JOBS LOSS SPLIT
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install install-dev backtest hyperopt test check format clean
+.PHONY: help install install-dev backtest hyperopt test docker-test check format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +41,16 @@ hyperopt: $(VENV)/.installed ## Search weights and thresholds, and confirm them,
 
 test: $(VENV)/.installed-dev ## Run the tests
 	pytest --numprocesses auto --dist loadfile
+
+docker-test: $(VENV)/.installed ## Build the image with buildah and backtest in it, offline
+	@missing=$$(for tool in buildah $(if $(BASE),,debootstrap); do command -v $$tool >/dev/null || echo $$tool; done); \
+	if [ -n "$$missing" ]; then \
+		echo "docker-test: skipped, not installed:" $$missing "(Debian: apt-get install buildah debootstrap)"; \
+	elif [ "$$(id -u)" != 0 ]; then \
+		echo "docker-test: skipped, needs root"; \
+	else \
+		scripts/with_replay_exchange.sh -- scripts/docker_test.sh; \
+	fi
 
 check: $(VENV)/.installed-dev ## Lint, type-check and spell-check
 	ruff format --check $(SOURCES)

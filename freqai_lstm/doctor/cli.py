@@ -46,8 +46,30 @@ def run_doctor(args: argparse.Namespace) -> int:
     :raises ConfigurationError: If freqtrade cannot load the configuration or the strategy.
     """
     options = {name: value for name, value in vars(args).items() if name != "run"}
+    # freqtrade says much about what it loads; here, only the findings count.
     logging.disable(logging.INFO)
-    config = freqai_configuration(options)
+    try:
+        findings, incomplete = _examine(freqai_configuration(options), args)
+    finally:
+        logging.disable(logging.NOTSET)
+    print_table(
+        "INSTALLATION",
+        ("Checked", "Found", "Verdict"),
+        [(one.subject, one.found, "PROBLEM" if one.problem else "ok") for one in findings],
+    )
+    if incomplete:
+        headers = ("Pair", "Timeframe", "Candles", "Needed from", "Needed to", "Missing", "Where")
+        print_table("MISSING CANDLES", headers, map(_coverage_row, incomplete))
+    problems = [one.problem for one in findings if one.problem]
+    for problem in problems:
+        print(f"\n{problem}")
+    return 1 if problems else 0
+
+
+def _examine(
+    config: dict[str, Any], args: argparse.Namespace
+) -> tuple[list[Finding], list[Coverage]]:
+    """Return what was found, and what has missing candles."""
     findings = [*check_versions(), *check_user_directory(Path(config["user_data_dir"]))]
     incomplete: list[Coverage] = []
     strategy = StrategyResolver.load_strategy(config)
@@ -61,18 +83,7 @@ def run_doctor(args: argparse.Namespace) -> int:
             found = list(_candles(config, strategy))
             incomplete = [one for one in found if one.missing]
             findings.append(_candle_finding(found, incomplete, args))
-    print_table(
-        "INSTALLATION",
-        ("Checked", "Found", "Verdict"),
-        [(one.subject, one.found, "PROBLEM" if one.problem else "ok") for one in findings],
-    )
-    if incomplete:
-        headers = ("Pair", "Timeframe", "Candles", "Needed from", "Needed to", "Missing", "Where")
-        print_table("MISSING CANDLES", headers, map(_coverage_row, incomplete))
-    problems = [one.problem for one in findings if one.problem]
-    for problem in problems:
-        print(f"\n{problem}")
-    return 1 if problems else 0
+    return findings, incomplete
 
 
 def _check_bot(
