@@ -44,7 +44,9 @@ lines = [f"{name} = {value}" for name, value in settings.items()]
 pathlib.Path(sys.argv[1]).write_text("\n".join(["[global]", *lines, ""]))
 print(f"--volume={sys.argv[1]}:/etc/pip.conf:ro")
 for word in sorted({word for value in settings.values() for word in value.split()}):
+    # The pages of an index on disk point at files beside them.
     path = pathlib.Path(word.removeprefix("file://"))
+    path = path.parent if word.startswith("file://") else path
     if path.is_absolute() and path.exists():
         print(f"--volume={path}:{path}:ro")
 PYTHON

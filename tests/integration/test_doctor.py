@@ -110,12 +110,12 @@ def test_every_problem_of_the_configuration_is_shown(
     doctor: Doctor, config: dict[str, Any]
 ) -> None:
     config["freqai"]["data_split_parameters"]["shuffle"] = True
-    config["freqai"]["identifyer"] = "x"
+    config["freqai"]["identifer"] = "x"
     code, output = doctor(freqai=config["freqai"])
     assert code == 1
     assert "2 problem(s)" in output
     assert "freqai.data_split_parameters.shuffle" in output
-    assert "freqai.identifyer: unknown key (did you mean 'identifier'?)" in output
+    assert "freqai.identifer: unknown key (did you mean 'identifier'?)" in output
 
 
 def test_device_that_is_not_there_is_named(doctor: Doctor, config: dict[str, Any]) -> None:
