@@ -42,14 +42,14 @@ hyperopt: $(VENV)/.installed ## Search weights and thresholds, and confirm them,
 test: $(VENV)/.installed-dev ## Run the tests
 	pytest --numprocesses auto --dist loadfile
 
-docker-test: $(VENV)/.installed ## Build the image with buildah and backtest in it, offline
+docker-test: ## Build the image with buildah and backtest in it, offline
 	@missing=$$(for tool in buildah $(if $(BASE),,debootstrap); do command -v $$tool >/dev/null || echo $$tool; done); \
 	if [ -n "$$missing" ]; then \
 		echo "docker-test: skipped, not installed:" $$missing "(Debian: apt-get install buildah debootstrap)"; \
 	elif [ "$$(id -u)" != 0 ]; then \
 		echo "docker-test: skipped, needs root"; \
 	else \
-		scripts/with_replay_exchange.sh -- scripts/docker_test.sh; \
+		$(MAKE) --no-print-directory install && scripts/with_replay_exchange.sh -- scripts/docker_test.sh; \
 	fi
 
 check: $(VENV)/.installed-dev ## Lint, type-check and spell-check

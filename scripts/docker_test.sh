@@ -60,15 +60,23 @@ mapfile -t entrypoint < <(buildah inspect --type image localhost/freqai |
     python -c 'import json, sys; print(*json.load(sys.stdin)["Docker"]["config"]["Entrypoint"], sep="\n")')
 data=$work/data
 
-# What docker run does: the image's entry point with the arguments, and one folder mounted.
-freqai() {
+# The exchange, and a single epoch: the image is tested, not the network.
+python - "$REPLAY_CONFIG" >"$work/replay.json" <<'PYTHON'
+import json, pathlib, sys
+
+config = json.loads(pathlib.Path(sys.argv[1]).read_text())
+config["freqai"]["model_training_parameters"] = {"trainer_kwargs": {"n_epochs": 1}}
+print(json.dumps(config))
+PYTHON
+
+run() {
     buildah run --volume "$data:/freqtrade/user_data/data" \
-        --volume "$REPLAY_CONFIG:/replay.json:ro" "$container" -- "${entrypoint[@]}" "$@"
+        --volume "$work/replay.json:/replay.json:ro" "$container" -- "$@"
 }
+# What docker run does: the image's entry point with the arguments, and one folder mounted.
+freqai() { run "${entrypoint[@]}" "$@"; }
 # The same for another program than freqtrade.
-inside() {
-    buildah run --volume "$data:/freqtrade/user_data/data" "$container" -- as-owner "$@"
-}
+inside() { run as-owner "$@"; }
 owners() { find "$data" -printf '%U\n' | sort --unique | paste --serial --delimiters ' '; }
 
 echo "docker-test: what is in the image"
@@ -81,7 +89,6 @@ inside python -m freqai_lstm.heartbeat
 echo "docker-test: $(inside du --summarize --human-readable /opt/freqai | cut -f 1) in /opt/freqai"
 
 echo "docker-test: the README's commands"
-chmod a+r "$REPLAY_CONFIG" && chmod a+x "$(dirname "$REPLAY_CONFIG")"
 freqai download-data -c user_data/config-torch.json -c /replay.json \
     --timerange 20230101-20240529 --timeframe 15m 30m 1h 2h 4h 8h 1d --erase
 freqai backtesting -c user_data/config-torch.json -c /replay.json \
