@@ -20,6 +20,7 @@ SOURCES := freqai_lstm user_data/freqaimodels user_data/strategies tests benchma
 
 # `make docker-test` takes a base image, in place of one that it makes with debootstrap.
 BASE ?=
+MISSING := $(strip $(foreach tool,buildah $(if $(BASE),,debootstrap),$(if $(shell command -v $(tool)),,$(tool))))
 
 export BASE CONFIG PAIRS TIMERANGE EPOCHS JOBS LOSS SPLIT
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -42,15 +43,8 @@ hyperopt: $(VENV)/.installed ## Search weights and thresholds, and confirm them,
 test: $(VENV)/.installed-dev ## Run the tests
 	pytest --numprocesses auto --dist loadfile
 
-docker-test: ## Build the image with buildah and backtest in it, offline
-	@missing=$$(for tool in buildah $(if $(BASE),,debootstrap); do command -v $$tool >/dev/null || echo $$tool; done); \
-	if [ -n "$$missing" ]; then \
-		echo "docker-test: skipped, not installed:" $$missing "(Debian: apt-get install buildah debootstrap)"; \
-	elif [ "$$(id -u)" != 0 ]; then \
-		echo "docker-test: skipped, needs root"; \
-	else \
-		$(MAKE) --no-print-directory install && scripts/with_replay_exchange.sh -- scripts/docker_test.sh; \
-	fi
+docker-test: $(if $(MISSING),,$(VENV)/.installed) ## Build the image with buildah and backtest in it, offline
+	@$(if $(MISSING),echo "docker-test: skipped, not installed: $(MISSING)",scripts/with_replay_exchange.sh -- scripts/docker_test.sh)
 
 check: $(VENV)/.installed-dev ## Lint, type-check and spell-check
 	ruff format --check $(SOURCES)

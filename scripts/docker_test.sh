@@ -5,6 +5,7 @@
 # Environment: BASE, a base image in place of one that debootstrap makes; REPLAY_CONFIG from
 # scripts/with_replay_exchange.sh. Needs root, since a chroot takes the place of containers.
 set -euo pipefail
+[[ $(id --user) == 0 ]] || { echo "docker-test: skipped, needs root"; exit 0; }
 BASE=${BASE:-}
 timerange=20240301-20240401
 host_user=4242
