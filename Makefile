@@ -44,7 +44,7 @@ test: $(VENV)/.installed-dev ## Run the tests
 	pytest --numprocesses auto --dist loadfile
 
 docker-test: $(if $(MISSING),,$(VENV)/.installed) ## Build the image with buildah and backtest in it, offline
-	@$(if $(MISSING),echo "docker-test: skipped, not installed: $(MISSING)",scripts/with_replay_exchange.sh -- scripts/docker_test.sh)
+	@$(if $(MISSING),echo "docker-test: skipped: not installed: $(MISSING)",scripts/with_replay_exchange.sh -- scripts/docker_test.sh)
 
 check: $(VENV)/.installed-dev ## Lint, type-check and spell-check
 	ruff format --check $(SOURCES)
