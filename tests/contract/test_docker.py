@@ -3,6 +3,7 @@
 ``make docker-test`` builds and runs the image for real.
 """
 
+import json
 import re
 import shlex
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 import pytest
 import yaml
 from freqtrade.commands import Arguments
+from freqtrade.configuration.config_validation import validate_config_schema
+from freqtrade.configuration.environment_vars import environment_vars_to_dict
+from freqtrade.enums import RunMode
 
 from freqai_lstm.install.shipped import CONFIGURATION, shipped_files
 from tests.conftest import ROOT
@@ -91,6 +95,20 @@ def test_credentials_come_from_the_environment() -> None:
         # Without a value, docker compose refuses to start.
         assert re.fullmatch(r"\$\{\w+:\?[^}]+\}", environment[f"FREQTRADE__API_SERVER__{key}"])
     assert not [key for key in environment if key.startswith("FREQTRADE__EXCHANGE")]
+
+
+def test_freqtrade_accepts_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in compose("docker-compose.yml")["freqtrade"]["environment"].items():
+        monkeypatch.setenv(name, re.sub(r"\$\{\w+:-(\w+)\}|\$\{.*\}", r"\1", value) or "a1" * 16)
+    config = json.loads((ROOT / CONFIGURATION).read_text(encoding="utf-8"))
+    config |= environment_vars_to_dict()
+    # What the strategy adds before freqtrade validates.
+    config.update(runmode=RunMode.DRY_RUN, stoploss=-0.06, minimal_roi={"0": 0.1})
+    checked = validate_config_schema(config)
+    assert checked["dry_run"] is True
+    assert checked["api_server"]["enabled"] is True
+    assert checked["api_server"]["listen_port"] == 8080
+    assert checked["api_server"]["username"] == "freqtrader"
 
 
 def test_compose_trades_play_money_with_the_shipped_configuration() -> None:
