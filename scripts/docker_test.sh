@@ -113,6 +113,8 @@ mkdir "$data"
 data=$work/users
 mkdir "$data"
 chown 1234:1234 "$data"
+# Docker starts each command in a new container; here, the log of the one before is in the way.
+buildah run "$container" -- rm /tmp/freqtrade.log
 found=$(buildah run --user 1234:1234 --volume "$data:/freqtrade/user_data/data" "$container" -- \
     as-owner sh -c 'freqtrade list-strategies --userdir user_data >/dev/null 2>&1 && id --user')
 [[ $found == 1234 && $(owners) == 1234 ]] || fail "--user: ran as $found, files of $(owners)"
