@@ -18,10 +18,14 @@ SPLIT ?= 0.67
 
 SOURCES := freqai_lstm user_data/freqaimodels user_data/strategies tests benchmarks
 
-export CONFIG PAIRS TIMERANGE EPOCHS JOBS LOSS SPLIT
+# `make docker-test` takes a base image, in place of one that it makes with debootstrap.
+BASE ?=
+MISSING := $(strip $(foreach tool,buildah $(if $(BASE),,debootstrap),$(if $(shell command -v $(tool)),,$(tool))))
+
+export BASE CONFIG PAIRS TIMERANGE EPOCHS JOBS LOSS SPLIT
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install install-dev backtest hyperopt test test-live check format clean
+.PHONY: help install install-dev backtest hyperopt test test-live docker-test check format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +45,9 @@ test: $(VENV)/.installed-dev ## Run the tests
 
 test-live: $(VENV)/.installed-dev ## Run the long tests of live trading: kills, faults, soak
 	pytest -m long --override-ini addopts="-ra --capture=no" tests/live
+
+docker-test: $(if $(MISSING),,$(VENV)/.installed) ## Build the image with buildah and backtest in it, offline
+	@$(if $(MISSING),echo "docker-test: skipped: not installed: $(MISSING)",scripts/with_replay_exchange.sh -- scripts/docker_test.sh)
 
 check: $(VENV)/.installed-dev ## Lint, type-check and spell-check
 	ruff format --check $(SOURCES)

@@ -8,6 +8,8 @@ from freqtrade.exceptions import FreqtradeException
 
 from freqai_lstm import __version__
 from freqai_lstm.confirm.cli import add_confirm_parser
+from freqai_lstm.doctor.cli import add_doctor_parser
+from freqai_lstm.install.cli import add_install_parser
 from freqai_lstm.parity.cli import add_parity_parser
 from freqai_lstm.replay.cli import add_replay_parser
 from freqai_lstm.report.cli import add_skill_parser
@@ -34,6 +36,8 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(title="commands", required=True)
+    add_install_parser(subparsers)
+    add_doctor_parser(subparsers)
     add_replay_parser(subparsers)
     add_skill_parser(subparsers)
     add_confirm_parser(subparsers)

@@ -12,6 +12,8 @@
     ``OperationalException``.
   * :class:`ParityError` - a live bot's predictions cannot be checked; also freqtrade's
     ``OperationalException``.
+  * :class:`InstallError` - there is no user directory to install into; also freqtrade's
+    ``OperationalException``.
 """
 
 from freqtrade.exceptions import ConfigurationError, OperationalException
@@ -43,3 +45,7 @@ class SkillError(FreqaiLstmError, OperationalException):
 
 class ParityError(FreqaiLstmError, OperationalException):
     """A live bot's predictions cannot be compared with a backtest's."""
+
+
+class InstallError(FreqaiLstmError, OperationalException):
+    """The drop-ins cannot be copied into the user directory."""

@@ -9,10 +9,10 @@ from freqtrade.enums import RunMode
 from freqtrade.exceptions import ConfigurationError
 
 
-def add_freqtrade_options(parser: argparse.ArgumentParser) -> None:
+def add_freqtrade_options(parser: argparse.ArgumentParser, *, needs_timerange: bool = True) -> None:
     """Add the options that say which bot and which candles, by freqtrade's names."""
     add_bot_options(parser)
-    parser.add_argument("--timerange", required=True, metavar="YYYYMMDD-YYYYMMDD")
+    parser.add_argument("--timerange", required=needs_timerange, metavar="YYYYMMDD-YYYYMMDD")
 
 
 def add_bot_options(parser: argparse.ArgumentParser) -> None:

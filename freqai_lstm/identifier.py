@@ -48,6 +48,18 @@ class IdentifierGuard:
         :raises SettingsError: If saved models were trained with other settings; it names each
             difference.
         """
+        self.refuse_changed(present)
+        recorded = self._recorded()
+        if recorded != recorded | present:
+            self._write(recorded | present)
+
+    def refuse_changed(self, present: dict[str, Any]) -> None:
+        """Refuse a changed setting, and leave everything as it is.
+
+        :param present: Settings by dotted key.
+        :raises SettingsError: If saved models were trained with other settings; it names each
+            difference.
+        """
         recorded = self._recorded()
         version = recorded.get("model_version")
         if version != present.get("model_version", version) and self._has_models():
@@ -62,15 +74,12 @@ class IdentifierGuard:
             for key, value in present.items()
             if recorded.get(key, value) != value
         ]
-        if not differences or not self._has_models():
-            if recorded != recorded | present:
-                self._write(recorded | present)
-            return
-        lines = "\n".join(f"  {difference}" for difference in differences)
-        raise SettingsError(
-            f"freqai.identifier: {self.folder.name!r} has models that were trained with other "
-            f"settings. Choose another identifier, or set these back:\n{lines}"
-        )
+        if differences and self._has_models():
+            lines = "\n".join(f"  {difference}" for difference in differences)
+            raise SettingsError(
+                f"freqai.identifier: {self.folder.name!r} has models that were trained with other "
+                f"settings. Choose another identifier, or set these back:\n{lines}"
+            )
 
     def _recorded(self) -> dict[str, Any]:
         try:
@@ -149,8 +158,15 @@ def labelled_by(strategy: Any, labels: Iterable[str]) -> dict[str, Any]:
     :param labels: The names of the labels it sets.
     :return: Settings by dotted key, as JSON holds them.
     """
-    code = {f"code of {name}": _code_digest(type(strategy), name) for name in _STRATEGY_METHODS}
-    return {"labels": sorted(labels), **code}
+    return {"labels": sorted(labels), **featured_by(strategy)}
+
+
+def featured_by(strategy: Any) -> dict[str, Any]:
+    """Return the part of :func:`labelled_by` that needs no candles: digests of the code.
+
+    :param strategy: The strategy.
+    """
+    return {f"code of {name}": _code_digest(type(strategy), name) for name in _STRATEGY_METHODS}
 
 
 def _code_digest(strategy: type, method: str) -> str:

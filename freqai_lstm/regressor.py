@@ -20,6 +20,7 @@ from freqtrade.freqai.torch.PyTorchDataConvertor import (
 )
 from pandas import DataFrame
 
+from freqai_lstm.compatibility import warn_if_untested
 from freqai_lstm.data_kitchen import (
     WindowedDataKitchen,
     candle_timestamps,
@@ -86,6 +87,7 @@ class LSTMRegressor(LiveRegressor):
     """
 
     def __init__(self, **kwargs: Any) -> None:
+        warn_if_untested()
         config = kwargs["config"]
         self.settings = read_settings(config["freqai"], timeframe_to_seconds(config["timeframe"]))
         self.identifier_guard = IdentifierGuard(

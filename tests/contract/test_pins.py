@@ -5,6 +5,7 @@ import tomllib
 from importlib.metadata import distribution, version
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -52,3 +53,19 @@ def test_pandas_is_kept_below_the_release_that_breaks_live_retraining() -> None:
     assert pandas.specifier.contains("3.0.6")
     assert not pandas.specifier.contains("3.1.0")
     assert not pandas.specifier.contains("2.3.3")
+
+
+def test_continuous_integration_runs_on_the_oldest_and_the_newest_python() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    matrix = workflow["jobs"]["test"]["strategy"]["matrix"]["python"]
+    supported = [
+        classifier.rsplit(" ", 1)[1]
+        for classifier in PROJECT["classifiers"]
+        if classifier.startswith("Programming Language :: Python :: 3.")
+    ]
+    assert matrix == [supported[0], supported[-1]]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    commands = re.findall(r"make ([a-z-]+)", str(workflow))
+    assert set(commands) == {"install-dev", "check", "test", "docker-test"}
+    for target in commands:
+        assert re.search(rf"^{target}:.*## ", makefile, re.MULTILINE)

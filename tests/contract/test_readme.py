@@ -26,6 +26,18 @@ def commands(name: str) -> list[str]:
     return [line for block in blocks for line in block.splitlines() if line]
 
 
+def check_docker(arguments: list[str]) -> None:
+    match arguments:
+        case ["build", "-t", "freqai", "."]:
+            assert (ROOT / "Dockerfile").is_file()
+        case ["run", "-v", "./data:/freqtrade/user_data/data", "-it", "freqai", *command]:
+            assert "func" in Arguments(command).get_parsed_arg()
+        case ["compose", *files, "up", "--build"]:
+            assert all((ROOT / file).is_file() for file in files if file != "-f")
+        case _:
+            pytest.fail(f"no such use of docker: {arguments}")
+
+
 @pytest.mark.parametrize("command", commands("README.md"))
 def test_command_is_accepted_by_its_program(command: str) -> None:
     program, *arguments = shlex.split(command)
@@ -40,6 +52,16 @@ def test_command_is_accepted_by_its_program(command: str) -> None:
             assert "func" in Arguments(arguments).get_parsed_arg()
         case "freqai-lstm":
             assert callable(make_parser().parse_args(arguments).run)
+        case "docker":
+            check_docker(arguments)
+        case "pip":
+            assert arguments == ["install", "."]
+        case "tensorboard":
+            identifier = json.loads(read("config-torch.json"))["freqai"]["identifier"]
+            assert arguments == ["--logdir", f"user_data/models/{identifier}"]
+        case "export":
+            variables = re.findall(r"\$\{(FREQUI_\w+):\?", read("docker-compose.yml"))
+            assert [assignment.split("=", 1)[0] for assignment in arguments] == variables
         case "source":
             assert arguments == [".venv/bin/activate"]
         case _:

@@ -1,0 +1,1 @@
+"""Checks an installation: versions, device, configuration, candles and saved models."""
