@@ -116,11 +116,11 @@ class LiveRegressor(BasePyTorchRegressor):
             if (tb_logger := getattr(self, "tb_logger", None)) is not None:
                 tb_logger.close()
 
-    def _start_scanning(self, *args: Any, **kwargs: Any) -> None:
+    def _start_scanning(self, strategy: Any) -> None:
         """Train pair after pair until the bot stops, whatever happens between two trainings."""
         while not self._stop_event.is_set():
             try:
-                super()._start_scanning(*args, **kwargs)
+                super()._start_scanning(strategy)
             except Exception as error:  # noqa: BLE001 - a dead thread would never train again
                 self.incidents.record(
                     "all pairs", "training thread", f"{type(error).__name__}: {error}; it goes on"

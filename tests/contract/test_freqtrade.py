@@ -20,7 +20,9 @@ from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from freqtrade.freqai.torch.PyTorchModelTrainer import PyTorchModelTrainer
 
 from freqai_lstm import heartbeat
+from freqai_lstm.data_drawer import SafeDataDrawer
 from freqai_lstm.data_kitchen import WindowedDataKitchen
+from freqai_lstm.live import LiveRegressor
 from freqai_lstm.regressor import LSTMRegressor
 from freqai_lstm.trainer import PyTorchLSTMTrainer
 from tests.conftest import ROOT
@@ -29,6 +31,30 @@ SOURCES = sorted([*(ROOT / "freqai_lstm").rglob("*.py"), *(ROOT / "user_data").r
 
 # What we override, or give for freqtrade to call: renamed there, ours would never run.
 HOOKS: dict[type, tuple[type, list[str]]] = {
+    LiveRegressor: (
+        BasePyTorchRegressor,
+        [
+            "start_live",
+            "build_strategy_return_arrays",
+            "extract_data_and_train_model",
+            "_start_scanning",
+            "model_exists",
+        ],
+    ),
+    SafeDataDrawer: (
+        FreqaiDataDrawer,
+        [
+            "save_data",
+            "save_metadata",
+            "load_data",
+            "append_model_predictions",
+            "set_initial_return_values",
+            "save_historic_predictions_to_disk",
+            "save_metric_tracker_to_disk",
+            "save_drawer_to_disk",
+            "save_global_metadata_to_disk",
+        ],
+    ),
     LSTMRegressor: (
         BasePyTorchRegressor,
         [
@@ -44,15 +70,23 @@ HOOKS: dict[type, tuple[type, list[str]]] = {
             "_append_null_backtesting_predictions",
         ],
     ),
-    WindowedDataKitchen: (FreqaiDataKitchen, ["slice_dataframe"]),
+    WindowedDataKitchen: (
+        FreqaiDataKitchen,
+        [
+            "save_backtesting_prediction",
+            "check_if_backtest_prediction_is_valid",
+            "slice_dataframe",
+        ],
+    ),
     PyTorchLSTMTrainer: (PyTorchModelTrainer, ["fit", "save", "load_from_checkpoint"]),
 }
 
 # freqtrade's objects by the names we hold them under.
 RECEIVERS: dict[str, type] = {
     "dk": FreqaiDataKitchen,
+    "kitchen": FreqaiDataKitchen,
     "self.dk": FreqaiDataKitchen,
-    "self.dd": FreqaiDataDrawer,
+    "self.dd": SafeDataDrawer,
     "strategy.dp": DataProvider,
     "provider": DataProvider,
     "exchange": Exchange,
@@ -141,7 +175,7 @@ def attributes() -> list[tuple[type, str]]:
 @pytest.mark.parametrize(("owner", "name"), attributes())
 def test_attribute_exists(owner: type, name: str) -> None:
     # Ours, on freqtrade's data kitchen.
-    if hasattr(owner, name) or name == "history":
+    if hasattr(owner, name) or name in {"history", "stale"}:
         return
     assigned = "".join(inspect.getsource(base) for base in owner.__mro__[:-1])
     assert re.search(rf"(?:self\.|^    ){name}\b\s*[:=]", assigned, re.MULTILINE)

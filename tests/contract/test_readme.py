@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 from freqtrade.commands import Arguments
+from freqtrade.configuration.config_validation import validate_config_schema
+from freqtrade.configuration.environment_vars import environment_vars_to_dict
+from freqtrade.enums import RunMode
+from freqtrade.misc import deep_merge_dicts
 from pydantic import BaseModel
 
 from freqai_lstm.cli import make_parser
@@ -38,6 +42,21 @@ def check_docker(arguments: list[str]) -> None:
             pytest.fail(f"no such use of docker: {arguments}")
 
 
+def check_export(assignments: list[tuple[str, str]]) -> None:
+    names = [name for name, _ in assignments]
+    if names[0].startswith("FREQUI_"):
+        assert names == re.findall(r"\$\{(FREQUI_\w+):\?", read("docker-compose.yml"))
+        return
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in assignments:
+            environment.setenv(name, value)
+        known = json.loads(read("config-torch.json"))
+        config = deep_merge_dicts(environment_vars_to_dict(), known)
+        # What the strategy adds before freqtrade validates.
+        strategy = {"stoploss": -0.06, "minimal_roi": {"0": 0.1}}
+        validate_config_schema(config | strategy | {"runmode": RunMode.DRY_RUN})
+
+
 @pytest.mark.parametrize("command", commands("README.md"))
 def test_command_is_accepted_by_its_program(command: str) -> None:
     program, *arguments = shlex.split(command)
@@ -60,8 +79,7 @@ def test_command_is_accepted_by_its_program(command: str) -> None:
             identifier = json.loads(read("config-torch.json"))["freqai"]["identifier"]
             assert arguments == ["--logdir", f"user_data/models/{identifier}"]
         case "export":
-            variables = re.findall(r"\$\{(FREQUI_\w+):\?", read("docker-compose.yml"))
-            assert [assignment.split("=", 1)[0] for assignment in arguments] == variables
+            check_export([argument.partition("=")[::2] for argument in arguments])
         case "source":
             assert arguments == [".venv/bin/activate"]
         case _:
