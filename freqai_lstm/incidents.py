@@ -63,7 +63,7 @@ class IncidentLog:
             )
             incident.count += 1
             incident.last, incident.message = now, message
-            logger.error(f"{pair}: {kind} failed, {incident.count} times so far: {message}")
+            logger.error(f"{pair}: {kind} failed ({incident.count} so far): {message}")
             self._save()
 
     def _save(self) -> None:

@@ -63,11 +63,11 @@ class Rig:
 
     :param folder: An empty folder for the user directory and the logs.
     :param speed: How many times as fast as in reality the bot's sleep is over.
-    :param pairs: The pairs to trade.
+    :param timeout_ms: How long the bot waits for an answer, in real time.
     """
 
-    def __init__(self, folder: Path, *, speed: float, pairs: list[str] = PAIRS) -> None:
-        self.folder, self.speed, self.pairs = folder, speed, pairs
+    def __init__(self, folder: Path, *, speed: float, timeout_ms: int = 5000) -> None:
+        self.folder, self.speed, self.timeout_ms = folder, speed, timeout_ms
         # A minute begins: the first candle is not half over.
         self.clock = FastClock.create(folder / "clock", time.time() // 60 * 60)
         self.userdir = folder / "user_data"
@@ -98,8 +98,8 @@ class Rig:
         config["timeframe"] = "1m"
         config["strategy"] = "LiveStrategy"
         config["stake_amount"], config["dry_run_wallet"] = 500, 100_000
-        config["max_open_trades"] = len(self.pairs)
-        config["exchange"]["pair_whitelist"] = self.pairs
+        config["max_open_trades"] = len(PAIRS)
+        config["exchange"]["pair_whitelist"] = PAIRS
         config["entry_pricing"]["price_side"] = config["exit_pricing"]["price_side"] = "other"
         config["internals"] = {"process_throttle_secs": 20}
         section = config["freqai"]
@@ -112,14 +112,13 @@ class Rig:
         )
         section["feature_parameters"].update(
             include_timeframes=["1m", "5m"],
-            include_corr_pairlist=self.pairs[:2],
+            include_corr_pairlist=PAIRS[:2],
             indicator_periods_candles=[10],
         )
         model = section["model_training_parameters"]
         model["model_kwargs"].update(hidden_dim=8, num_lstm_layers=1)
         model["trainer_kwargs"].update(n_epochs=1, progress_bar=False)
         section.update(freqai)
-        config["exchange"]["ccxt_config"] = {"timeout": 5000}
         (self.folder / "config.json").write_text(json.dumps(config, indent=2))
 
     def start_exchange(self, *arguments: str) -> None:
@@ -131,7 +130,7 @@ class Rig:
         self.wait(overlay.exists, 60, "exchange.log")
         document = json.loads(overlay.read_text())
         document["freqai"]["identifier"] = self.identifier
-        document["exchange"]["ccxt_config"]["timeout"] = 5000
+        document["exchange"]["ccxt_config"]["timeout"] = self.timeout_ms
         self.url = document["exchange"]["ccxt_config"]["urls"]["api"]["fapiPublic"]
         self.url = self.url.split("/fapi")[0]
         overlay.write_text(json.dumps(document))

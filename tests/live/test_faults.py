@@ -13,7 +13,7 @@ from .rig import PAIRS, Rig
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 
 DETAILS = {
-    "timeout": {"seconds": 8.0},
+    "timeout": {"seconds": 2.0},
     "delayed_candles": {"seconds": 25.0},
     "clock_jump": {"seconds": 90.0},
 }
@@ -30,7 +30,7 @@ def iso(seconds: float) -> str:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_bot_goes_on_and_recovers(tmp_path: Path, kind: str) -> None:
-    with Rig(tmp_path, speed=240) as rig:
+    with Rig(tmp_path, speed=240, timeout_ms=1000 if kind == "timeout" else 5000) as rig:
         rig.start_exchange()
         bot = rig.start_bot()
         rig.wait(lambda: set(predicted(rig)["pair"]) == set(PAIRS), 240)
@@ -42,10 +42,10 @@ def test_bot_goes_on_and_recovers(tmp_path: Path, kind: str) -> None:
             details = {"start": iso(now), "end": iso(now + 180)}  # type: ignore[dict-item]
         began = rig.clock.time()
         rig.fault(kind=kind, **details)
-        rig.candles(4, 240)
+        rig.candles(4, 400)
         rig.end_faults()
         ended = rig.clock.time()
-        rig.candles(4, 240)
+        rig.candles(4, 400)
         assert rig.stop(bot) == 130
         assert "Stopping trader" not in rig.log()
         assert "Fatal exception" not in rig.log()

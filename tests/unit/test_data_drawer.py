@@ -122,7 +122,7 @@ def test_damaged_model_is_an_incident_and_other_pairs_go_on(
 
     model, _, restarted = load(tmp_path)
     assert model is None
-    assert f"{BTC}: loading failed, 1 times so far" in caplog.text
+    assert f"{BTC}: loading failed (1 so far)" in caplog.text
     assert [each.kind for each in read_incidents(restarted.incidents.path)] == ["loading"]
     # Trained at time 0: FreqAI trains the pair at once.
     assert restarted.get_pair_dict_info(BTC) == ("", 0)

@@ -51,8 +51,8 @@ def test_every_incident_is_one_line_of_the_log(
     log.record("BTC", "training", "ran out of luck")
     lines = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert lines == [
-        "BTC: training failed, 1 times so far: ran out of luck",
-        "BTC: training failed, 2 times so far: ran out of luck",
+        "BTC: training failed (1 so far): ran out of luck",
+        "BTC: training failed (2 so far): ran out of luck",
     ]
 
 
