@@ -8,6 +8,7 @@ from freqtrade.exceptions import FreqtradeException
 
 from freqai_lstm import __version__
 from freqai_lstm.confirm.cli import add_confirm_parser
+from freqai_lstm.pretrain.cli import add_pretrain_parser
 from freqai_lstm.replay.cli import add_replay_parser
 from freqai_lstm.report.cli import add_skill_parser
 
@@ -34,6 +35,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(title="commands", required=True)
     add_replay_parser(subparsers)
+    add_pretrain_parser(subparsers)
     add_skill_parser(subparsers)
     add_confirm_parser(subparsers)
     return parser

@@ -1,0 +1,92 @@
+"""Worker processes on this machine."""
+
+from concurrent.futures import Future
+from tempfile import NamedTemporaryFile, TemporaryDirectory
+from typing import Any, Protocol, Self
+
+import joblib
+from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky.process_executor import BrokenProcessPool
+from pandas import DataFrame
+
+from freqai_lstm.pretrain.plan import Task
+from freqai_lstm.pretrain.project import Project
+from freqai_lstm.pretrain.worker import Outcome, be_quiet, train_task
+
+# Read when the libraries load; later calls cannot lower all of them.
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+class Workers(Protocol):
+    """Where tasks run. ``count`` of them run at the same time.
+
+    A future ends with ``BrokenExecutor`` if a worker process died that may have run its task.
+    """
+
+    count: int
+
+    def share(self, features: DataFrame) -> Any:
+        """Return a reference to a frame that tasks can be given; the frame goes with the last."""
+
+    def submit(self, features: Any, task: Task) -> "Future[Outcome]":
+        """Run a task on shared features."""
+
+    def __enter__(self) -> Self:
+        """Start."""
+
+    def __exit__(self, *_: object) -> None:
+        """Stop all workers, whatever they do."""
+
+
+class LocalWorkers:
+    """Processes of this machine, started by loky.
+
+    :param project: The strategy and its regressor.
+    :param count: Number of processes.
+    :param threads: CPU threads of each.
+    """
+
+    def __init__(self, project: Project, count: int, threads: int) -> None:
+        self.project = project
+        self.count = count
+        self.threads = threads
+        self._folder = TemporaryDirectory(prefix="freqai-lstm-")
+        self._executor = self._start()
+
+    def share(self, features: DataFrame) -> Any:
+        """Write a frame to a file, which the workers map into their memory.
+
+        :param features: The frame.
+        :return: The open file; it is removed when nothing refers to it any more.
+        """
+        file = NamedTemporaryFile(dir=self._folder.name, suffix=".joblib")  # noqa: SIM115
+        joblib.dump(features, file.name)
+        return file
+
+    def submit(self, features: Any, task: Task) -> "Future[Outcome]":
+        """Run a task on shared features."""
+        arguments = (_train, self.project, features.name, task)
+        future: Future[Outcome]
+        try:
+            future = self._executor.submit(*arguments)
+        except BrokenProcessPool:
+            self._executor = self._start()
+            future = self._executor.submit(*arguments)
+        return future
+
+    def __enter__(self) -> Self:
+        """Do nothing: the processes start with the first task."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Kill the processes and remove the shared frames."""
+        self._executor.shutdown(kill_workers=True)
+        self._folder.cleanup()
+
+    def _start(self) -> ProcessPoolExecutor:
+        threads = dict.fromkeys(_THREAD_VARIABLES, str(self.threads))
+        return ProcessPoolExecutor(self.count, initializer=be_quiet, env=threads)
+
+
+def _train(project: Project, features: str, task: Task) -> Outcome:
+    return train_task(project, joblib.load(features, mmap_mode="r"), task)
