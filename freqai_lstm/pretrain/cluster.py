@@ -1,6 +1,7 @@
 """Workers on a Ray cluster. Nothing but Ray connects the machines: no shared folder is needed."""
 
 import os
+import socket
 from concurrent.futures import Future
 from importlib.metadata import version
 from typing import Any, Self
@@ -17,6 +18,7 @@ LOCAL = "local"
 
 # How often a task starts anew after its machine or its process was lost.
 _RETRIES = 5
+_TIMEOUT_SECONDS = 10
 # What the results depend on.
 _PACKAGES = ("freqai-lstm", "freqtrade", "torch", "numpy", "pandas", "scikit-learn")
 
@@ -45,8 +47,9 @@ class RayWorkers:
         else:
             own = {"address": address}
         try:
+            _connect(address)
             ray.init(log_to_driver=False, configure_logging=False, **own)
-        except (ConnectionError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise SettingsError(
                 f"--ray: must be the address of a running Ray cluster, or {LOCAL!r}, was "
                 f"{address!r}: {error}"
@@ -73,6 +76,13 @@ class RayWorkers:
     def __exit__(self, *_: object) -> None:
         """Leave the cluster; what still runs for this process is stopped."""
         self._ray.shutdown()
+
+
+def _connect(address: str) -> None:
+    """Fail at once where nothing listens: Ray would try for minutes, and end the process."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=_TIMEOUT_SECONDS).close()
 
 
 def _import_ray() -> Any:

@@ -46,7 +46,7 @@ class Task:
     @property
     def timerange(self) -> str:
         """The candles that its models predict; FreqAI cuts it into just these windows."""
-        return TimeRange("date", "date", self.windows[0].start, self.windows[-1].stop).timerange_str
+        return _timerange(self.windows[0].start, self.windows[-1].stop)
 
 
 def plan_windows(config: dict[str, Any], pair: str) -> list[Window]:

@@ -1,51 +1,361 @@
 """Models trained ahead, in parallel, are the ones that a backtest would have trained."""
 
 import copy
+import json
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 import pytest
+import torch
+from freqtrade.exceptions import OperationalException
+from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
+from pandas import DataFrame
 
+from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.pretrain.cli import make_workers
 from freqai_lstm.pretrain.features import WalkForward
-from freqai_lstm.pretrain.run import pretrain
-from tests.conftest import PAIRS
+from freqai_lstm.pretrain.plan import Task, plan_windows
+from freqai_lstm.pretrain.project import pack_project
+from freqai_lstm.pretrain.run import Account, pretrain
+from freqai_lstm.pretrain.worker import Outcome, train_task
+from freqai_lstm.trainer import PyTorchLSTMTrainer
+from tests.conftest import PAIRS, candle_file, make_config, store_candles
 from tests.integration.conftest import Backtest
 
+BTC, ETH, SOL = PAIRS
+# Two windows for each pair, the second one short.
+TIMERANGE = "20240210-20240218"
+MODELS = 2 * len(PAIRS)
 
-def walk(config):
+
+class InlineWorkers:
+    """Runs each task at once, in this process, and counts them."""
+
+    count = 1
+
+    def __init__(self, walk: WalkForward, stop_after: int | None = None) -> None:
+        self.project = pack_project(walk.config, walk.strategy, 1)
+        self.stop_after = stop_after
+        self.tasks: list[Task] = []
+
+    def share(self, features: DataFrame) -> Any:
+        return features
+
+    def submit(self, features: Any, task: Task) -> "Future[Outcome]":
+        if len(self.tasks) == self.stop_after:
+            raise KeyboardInterrupt
+        self.tasks.append(task)
+        future: Future[Outcome] = Future()
+        future.set_result(train_task(self.project, features, task))
+        return future
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+@dataclass
+class Sequential:
+    """What a backtest left, and the candles it analysed."""
+
+    folder: Path
+    analysed: dict[str, DataFrame]
+
+
+def run_backtest(config: dict[str, Any]) -> Sequential:
     backtest = Backtest(config)
-    return WalkForward(config, backtest.strategy, {p: backtest.candles(p) for p in PAIRS})
+    return Sequential(Path(backtest.freqai.full_path), {pair: backtest.run(pair) for pair in PAIRS})
 
 
-def test_it(config: dict[str, Any]) -> None:
-    config["timerange"]="20240210-20240218"
-    config["freqai"]["activate_tensorboard"]=True
-    one = copy.deepcopy(config)
-    one["freqai"]["identifier"] = "sequential"
-    import time
-    t=time.time()
-    b = Backtest(one)
-    first = {p: b.run(p) for p in PAIRS}
-    print("seq", time.time()-t); t=time.time()
-    w = walk(copy.deepcopy(config))
-    with make_workers(w, 2, None) as workers:
-        account = pretrain(w, workers)
-    print("par", time.time()-t, account)
-    b = Backtest(config)
-    second = {p: b.run(p) for p in PAIRS}
-    for p in PAIRS:
-        pd.testing.assert_frame_equal(first[p], second[p], check_exact=True)
-    m = config["user_data_dir"]/"models"
-    import subprocess
-    print(subprocess.run(["find", str(m), "-type","f"],capture_output=True,text=True).stdout)
-    for i in ("sequential", "torch-lstm"):
-        print((m/i/"pair_dictionary.json").read_text())
-    print(next((m/"torch-lstm").glob("sub-train-BTC*/*metadata.json")).read_text()[:300])
-    for f in (m/"sequential").glob("sub-train*/*"):
-        o = m/"torch-lstm"/f.parent.name/f.name
-        if f.is_file(): print(f.name, o.read_bytes()==f.read_bytes(), f.stat().st_size, o.stat().st_size)
-    for f in (m/"sequential").glob("backtesting_predictions/*"):
-        o = m/"torch-lstm"/f.parent.name/f.name
-        print(f.name, o.read_bytes()==f.read_bytes())
+@pytest.fixture(scope="module")
+def sequential(datadir: Path, tmp_path_factory: pytest.TempPathFactory) -> Sequential:
+    """A backtest that trained its models one after another."""
+    config = make_config(datadir, tmp_path_factory.mktemp("sequential"))
+    config["timerange"] = TIMERANGE
+    return run_backtest(config)
+
+
+@pytest.fixture
+def config(config: dict[str, Any]) -> dict[str, Any]:
+    config["timerange"] = TIMERANGE
+    return config
+
+
+@pytest.fixture
+def folder(config: dict[str, Any]) -> Path:
+    """The identifier's folder."""
+    return Path(config["user_data_dir"]) / "models" / config["freqai"]["identifier"]
+
+
+@pytest.fixture
+def fits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Record the pair of every training in this process."""
+    trained: list[str] = []
+    fit = PyTorchLSTMTrainer.fit
+
+    def counted(self: PyTorchLSTMTrainer, *args: Any) -> None:
+        trained.append(self.description)
+        fit(self, *args)
+
+    monkeypatch.setattr(PyTorchLSTMTrainer, "fit", counted)
+    return trained
+
+
+@pytest.fixture
+def own_datadir(config: dict[str, Any], tmp_path: Path) -> Path:
+    """A copy of the data directory that a test may change."""
+    folder = tmp_path / "data"
+    shutil.copytree(config["datadir"], folder)
+    config["datadir"] = folder
+    return folder
+
+
+def walk_forward(config: dict[str, Any]) -> WalkForward:
+    """Load what the command loads from freqtrade's backtesting, without an exchange."""
+    backtest = Backtest(copy.deepcopy(config))
+    candles = {pair: backtest.candles(pair) for pair in PAIRS}
+    return WalkForward(backtest.config, backtest.strategy, candles)
+
+
+def pretrain_inline(config: dict[str, Any], stop_after: int | None = None) -> Account:
+    walk = walk_forward(config)
+    return pretrain(walk, InlineWorkers(walk, stop_after))
+
+
+def contents(folder: Path, pattern: str) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.glob(pattern)
+        if path.is_file()
+    }
+
+
+def weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
+    for file in sorted(folder.glob("sub-train-*/*_model.zip")):
+        checkpoint = torch.load(file, weights_only=False)
+        for name, value in checkpoint["model_state_dict"].items():
+            yield f"{file.name} {name}", value
+
+
+def assert_same(folder: Path, sequential: Path) -> None:
+    """Predictions and weights are equal to the last bit, and no file is missing or left over."""
+    ours = contents(folder, "backtesting_predictions/*")
+    assert ours
+    assert ours == contents(sequential, "backtesting_predictions/*")
+    assert contents(folder, "sub-train-*/*").keys() == contents(sequential, "sub-train-*/*").keys()
+    for (name, value), (other_name, other) in zip(
+        weights(folder), weights(sequential), strict=True
+    ):
+        assert name == other_name
+        assert torch.equal(value, other), name
+    assert not list(folder.glob(".*"))
+
+
+def noted(folder: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((folder / "pair_dictionary.json").read_text())
+    for entry in loaded.values():
+        entry["data_path"] = Path(entry["data_path"]).relative_to(folder)
+    return loaded
+
+
+def test_worker_processes_leave_what_a_backtest_leaves(
+    config: dict[str, Any], folder: Path, sequential: Sequential, fits: list[str]
+) -> None:
+    walk = walk_forward(config)
+    with make_workers(walk, 2, None) as workers:
+        account = pretrain(walk, workers)
+    assert (account.found, account.trained, account.failures) == (0, MODELS, [])
+    assert_same(folder, sequential.folder)
+    assert noted(folder) == noted(sequential.folder)
+    # A backtest takes the predictions, and trains nothing.
+    for pair, analysed in run_backtest(config).analysed.items():
+        pd.testing.assert_frame_equal(analysed, sequential.analysed[pair], check_exact=True)
+    # A bot finds the newest model of each pair.
+    freqai = walk_forward(config).strategy.freqai
+    for pair in PAIRS:
+        trainer = freqai.dd.load_data(pair, FreqaiDataKitchen(config, live=True, pair=pair))
+        assert trainer.description == pair
+    assert fits == []
+
+
+def test_ray_cluster_that_loses_a_machine_leaves_what_a_backtest_leaves(
+    config: dict[str, Any], folder: Path, sequential: Sequential
+) -> None:
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
+    )
+    machine = cluster.add_node(num_cpus=1)
+
+    def lose_machine() -> None:
+        while not any(folder.glob("sub-train-*")):
+            time.sleep(0.01)
+        cluster.remove_node(machine, allow_graceful=False)
+
+    try:
+        walk = walk_forward(config)
+        loss = threading.Thread(target=lose_machine)
+        loss.start()
+        with make_workers(walk, None, cluster.address) as workers:
+            assert workers.count == 2
+            account = pretrain(walk, workers)
+        loss.join()
+    finally:
+        cluster.shutdown()
+    assert (account.found, account.trained, account.failures) == (0, MODELS, [])
+    assert_same(folder, sequential.folder)
+    assert noted(folder) == noted(sequential.folder)
+
+
+def test_interrupted_run_is_resumed(
+    config: dict[str, Any], folder: Path, sequential: Sequential
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        pretrain_inline(config, stop_after=3)
+    # The last task had not been stored yet; what a killed one left is removed.
+    remains = folder / ".sub-train-BTC_1707955200.0"
+    remains.mkdir()
+    shutil.rmtree(folder / "sub-train-BTC_1707955200", ignore_errors=True)
+    account = pretrain_inline(config)
+    assert account.found + account.trained == MODELS
+    assert account.found > 0
+    assert_same(folder, sequential.folder)
+    assert noted(folder) == noted(sequential.folder)
+    assert pretrain_inline(config) == Account(found=MODELS)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        "sub-train-ETH_1707523200/cb_eth_1707523200_metadata.json",
+        "sub-train-ETH_1707523200/cb_eth_1707523200_model.zip",
+        "backtesting_predictions/cb_eth_1707523200_prediction.feather",
+    ],
+)
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_bytes(b"")])
+def test_half_written_model_is_trained_again(
+    config: dict[str, Any],
+    folder: Path,
+    sequential: Sequential,
+    fits: list[str],
+    damaged: str,
+    damage: Callable[[Path], Any],
+) -> None:
+    shutil.copytree(sequential.folder, folder)
+    damage(folder / damaged)
+    assert pretrain_inline(config) == Account(found=MODELS - 1, trained=1)
+    assert fits == [ETH]
+    assert_same(folder, sequential.folder)
+
+
+def test_failed_model_is_reported_and_the_others_go_on(
+    config: dict[str, Any], folder: Path, own_datadir: Path
+) -> None:
+    candles = pd.read_feather(candle_file(own_datadir, SOL, "1h"))
+    candles.loc[candles["date"] < "2024-02-12", "close"] = float("nan")
+    store_candles(own_datadir, SOL, "1h", candles)
+    account = pretrain_inline(config)
+    assert account.trained == MODELS - 2
+    assert [failure.timerange for failure in account.failures] == [
+        "20240210-20240215",
+        "20240215-20240218",
+    ]
+    assert {failure.pair for failure in account.failures} == {SOL}
+    assert all("training needs at least" in failure.error for failure in account.failures) or all(
+        "dropped due to NaNs" in failure.error for failure in account.failures
+    )
+    assert noted(folder).keys() == {BTC, ETH}
+    assert not list(folder.glob("*SOL*"))
+    # As in a backtest, it is tried again next time.
+    assert pretrain_inline(config).failures == account.failures
+
+
+def test_pair_without_candles_of_a_timeframe_is_reported(
+    config: dict[str, Any], own_datadir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    candle_file(own_datadir, SOL, "4h").unlink()
+    walk = walk_forward(config)
+    del walk.candles[ETH]
+    with caplog.at_level(logging.ERROR):
+        account = pretrain(walk, InlineWorkers(walk))
+    assert account.trained == 2
+    assert [(failure.pair, failure.error) for failure in account.failures] == [
+        *[(ETH, "no candles of 1h")] * 2,
+        *[(SOL, "no candles of some include_timeframes, see the log")] * 2,
+    ]
+    assert f"{SOL}: skipped, no candles of 4h" in caplog.text
+
+
+def test_missing_correlated_pair_is_an_error(config: dict[str, Any], own_datadir: Path) -> None:
+    candle_file(own_datadir, ETH, "4h").unlink()
+    with pytest.raises(OperationalException, match=r"include_corr_pairlist: ETH.*no candles of 4h"):
+        pretrain_inline(config)
+
+
+def test_continual_learning_keeps_the_windows_of_a_pair_together(
+    config: dict[str, Any], folder: Path
+) -> None:
+    config["freqai"]["continual_learning"] = True
+    other = copy.deepcopy(config)
+    other["freqai"]["identifier"] = "sequential"
+    reference = run_backtest(other)
+    walk = walk_forward(config)
+    workers = InlineWorkers(walk)
+    assert pretrain(walk, workers) == Account(trained=MODELS)
+    assert [task.pair for task in workers.tasks] == PAIRS
+    assert_same(folder, reference.folder)
+    # One missing model takes the whole pair with it.
+    shutil.rmtree(folder / "sub-train-ETH_1707955200")
+    assert pretrain_inline(config) == Account(found=MODELS - 2, trained=2)
+    assert_same(folder, reference.folder)
+
+
+def test_predictions_alone_are_kept_where_the_configuration_says_so(
+    config: dict[str, Any], folder: Path, sequential: Sequential, fits: list[str]
+) -> None:
+    config["freqai"]["save_backtest_models"] = False
+    assert pretrain_inline(config) == Account(trained=MODELS)
+    predictions = "backtesting_predictions/*"
+    assert contents(folder, predictions) == contents(sequential.folder, predictions)
+    assert all(name.endswith("_metadata.json") for name in contents(folder, "sub-train-*/*"))
+    assert not (folder / "pair_dictionary.json").exists()
+    fits.clear()
+    run_backtest(config)
+    assert pretrain_inline(config) == Account(found=MODELS)
+    assert fits == []
+
+
+def test_changed_setting_under_the_same_identifier_is_refused(
+    config: dict[str, Any], folder: Path, sequential: Sequential
+) -> None:
+    shutil.copytree(sequential.folder, folder)
+    config["freqai"]["train_period_days"] = 19
+    with pytest.raises(SettingsError, match=r"freqai\.train_period_days: trained with 20, was 19"):
+        pretrain_inline(config)
+
+
+def test_task_is_cut_into_its_windows_alone(config: dict[str, Any]) -> None:
+    config["freqai"]["backtest_period_days"] = 1.5
+    config["timerange"] = "20240210-20240214"
+    Backtest(config)
+    windows = plan_windows(config, BTC)
+    assert [window.timerange for window in windows] == [
+        "20240210-20240211T1200",
+        "20240211T1200-20240213",
+        "20240213-20240214",
+    ]
+    for first in range(len(windows)):
+        for last in range(first, len(windows)):
+            task = Task(tuple(windows[first : last + 1]))
+            assert tuple(plan_windows(config | {"timerange": task.timerange}, BTC)) == task.windows
