@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from freqtrade.util import get_progress_tracker
@@ -36,10 +36,11 @@ class Account:
 
 @dataclass(frozen=True)
 class _Job:
-    """A task with the reference to its pair's features."""
+    """A task with the reference to its pair's features; ``alone`` if no other runs beside it."""
 
     task: Task
     features: Any
+    alone: bool = False
 
 
 def pretrain(walk: WalkForward, workers: Workers) -> Account:
@@ -80,16 +81,16 @@ class _Pretraining:
             jobs = self._jobs(progress, bar)
             while self._submit(jobs):
                 done, _ = wait(self.running, return_when=FIRST_COMPLETED)
-                alone = len(self.running) == 1
                 for future in done:
                     job = self.running.pop(future)
                     error = future.exception()
-                    if isinstance(error, BrokenExecutor) and not alone:
-                        self.suspects.append(job)
+                    if isinstance(error, BrokenExecutor) and not job.alone:
+                        self.suspects.append(replace(job, alone=True))
                         continue
                     outcome = future.result() if error is None else _failed(job.task, error)
                     self._settle(job.task, outcome)
                     progress.update(bar, advance=len(job.task.windows))
+        self.account.failures.sort(key=lambda failure: (failure.pair, failure.timerange))
         return self.account
 
     def _jobs(self, progress: CustomProgress, bar: Any) -> Iterator[_Job]:
@@ -102,17 +103,17 @@ class _Pretraining:
                 continue
             present = [window for window in windows if self.folder.holds(window, candles["date"])]
             tasks = missing_tasks(windows, present, self.continual_learning)
-            left = sum(len(task.windows) for task in tasks)
-            self.account.found += len(windows) - left
+            left = [window for task in tasks for window in task.windows]
+            self.account.found += len(windows) - len(left)
             self.present[pair] = present
             self.folder.note_newest(present)
-            progress.update(bar, advance=len(windows) - left)
+            progress.update(bar, advance=len(windows) - len(left))
             if not tasks:
                 continue
             features = self.walk.features(pair)
             if features is None:
-                self._fail(windows, "no candles of some include_timeframes, see the log")
-                progress.update(bar, advance=left)
+                self._fail(left, "no candles of some include_timeframes, see the log")
+                progress.update(bar, advance=len(left))
                 continue
             shared = self.workers.share(features)
             for task in tasks:

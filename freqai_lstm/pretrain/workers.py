@@ -1,7 +1,10 @@
 """Worker processes on this machine."""
 
+import uuid
+import weakref
 from concurrent.futures import Future
-from tempfile import NamedTemporaryFile, TemporaryDirectory
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol, Self
 
 import joblib
@@ -57,19 +60,18 @@ class LocalWorkers:
         """Write a frame to a file, which the workers map into their memory.
 
         :param features: The frame.
-        :return: The open file; it is removed when nothing refers to it any more.
+        :return: The file; it is removed when nothing refers to this any more.
         """
-        file = NamedTemporaryFile(dir=self._folder.name, suffix=".joblib")  # noqa: SIM115
-        joblib.dump(features, file.name)
-        return file
+        return _SharedFrame(Path(self._folder.name), features)
 
     def submit(self, features: Any, task: Task) -> "Future[Outcome]":
         """Run a task on shared features."""
-        arguments = (_train, self.project, features.name, task)
+        arguments = (_train, self.project, str(features.path), task)
         future: Future[Outcome]
         try:
             future = self._executor.submit(*arguments)
         except BrokenProcessPool:
+            self._executor.shutdown(kill_workers=True)
             self._executor = self._start()
             future = self._executor.submit(*arguments)
         return future
@@ -86,6 +88,15 @@ class LocalWorkers:
     def _start(self) -> ProcessPoolExecutor:
         threads = dict.fromkeys(_THREAD_VARIABLES, str(self.threads))
         return ProcessPoolExecutor(self.count, initializer=be_quiet, env=threads)
+
+
+class _SharedFrame:
+    """A frame in a file that lasts as long as this object."""
+
+    def __init__(self, folder: Path, frame: DataFrame) -> None:
+        self.path = folder / f"{uuid.uuid4().hex}.joblib"
+        joblib.dump(frame, self.path)
+        weakref.finalize(self, self.path.unlink, missing_ok=True)
 
 
 def _train(project: Project, features: str, task: Task) -> Outcome:
