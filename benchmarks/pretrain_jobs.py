@@ -51,7 +51,7 @@ def main() -> None:
 
             parallel = walk_forward(options, Path(folder), f"parallel-{number}")
             begin = time.perf_counter()
-            with make_workers(parallel, args.jobs, None) as workers:
+            with make_workers(parallel, args.jobs) as workers:
                 account = pretrain(parallel, workers)
             in_parallel = time.perf_counter() - begin
             if account.failures or predictions(parallel) != predictions(sequential):

@@ -9,6 +9,7 @@ import joblib
 
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.freqtrade_options import add_freqtrade_options
+from freqai_lstm.pretrain.batch import BatchWorkers
 from freqai_lstm.pretrain.cluster import RayWorkers
 from freqai_lstm.pretrain.features import WalkForward, load_walk_forward
 from freqai_lstm.pretrain.plan import check_coins
@@ -45,6 +46,12 @@ def add_pretrain_parser(
         metavar="ADDRESS",
         help="train on the Ray cluster at this address; 'local' starts one on this machine",
     )
+    parser.add_argument(
+        "--batch-models",
+        type=int,
+        metavar="N",
+        help="train N models together in this process, for a GPU; not with --jobs or --ray",
+    )
     parser.set_defaults(run=run_pretrain)
 
 
@@ -56,28 +63,45 @@ def run_pretrain(args: argparse.Namespace) -> int:
         trained with other settings.
     :raises OperationalException: If freqtrade cannot load markets, candles or the strategy.
     """
-    if args.jobs is not None and args.jobs < 1:
-        raise SettingsError(f"--jobs: must be at least 1, was {args.jobs}")
+    for name, value in (("--jobs", args.jobs), ("--batch-models", args.batch_models)):
+        if value is not None and value < 1:
+            raise SettingsError(f"{name}: must be at least 1, was {value}")
+    if args.batch_models is not None and (args.jobs is not None or args.ray is not None):
+        raise SettingsError("--batch-models: must be given without --jobs and --ray, was not")
     started = perf_counter()
     options = {name: value for name, value in vars(args).items() if name in _FREQTRADE_OPTIONS}
     walk = load_walk_forward(options)
     check_coins(walk.config)
-    with make_workers(walk, args.jobs, args.ray) as workers:
+    with make_workers(walk, args.jobs, args.ray, args.batch_models) as workers:
         account = pretrain(walk, workers)
     _report(account, perf_counter() - started)
     return 1 if account.failures else 0
 
 
-def make_workers(walk: WalkForward, jobs: int | None, ray_address: str | None) -> Workers:
+def make_workers(
+    walk: WalkForward,
+    jobs: int | None = None,
+    ray_address: str | None = None,
+    batch_models: int | None = None,
+) -> Workers:
     """Return the workers for a walk-forward.
 
     :param walk: The strategy and its regressor.
     :param jobs: Worker processes; as many as there are cores for if omitted.
     :param ray_address: A Ray cluster's address; processes on this machine if omitted.
-    :raises SettingsError: If the Ray cluster cannot be used.
+    :param batch_models: Models to train together in this process, if any.
+    :raises SettingsError: If the Ray cluster cannot be used, or the models of a batch would need
+        each other.
     """
     settings = walk.strategy.freqai.settings.model_training_parameters.trainer_kwargs
     threads = settings.num_threads
+    if batch_models is not None:
+        if walk.strategy.freqai.continual_learning:
+            raise SettingsError(
+                "freqai.continual_learning: must be false with --batch-models, since each model "
+                "would need the one before it, was true"
+            )
+        return BatchWorkers(pack_project(walk.config, walk.strategy, threads), batch_models)
     if ray_address is not None:
         project = pack_project(walk.config, walk.strategy, threads)
         return RayWorkers(project, ray_address, jobs, threads, gpu=settings.device == "cuda")

@@ -54,7 +54,9 @@ class RayWorkers:
                 f"--ray: must be the address of a running Ray cluster, or {LOCAL!r}, was "
                 f"{address!r}: {error}"
             ) from error
-        self.count = count or max(int(ray.cluster_resources().get("CPU", 1)) // threads, 1)
+        count = count or max(int(ray.cluster_resources().get("CPU", 1)) // threads, 1)
+        # A worker that is done finds its next task waiting.
+        self.capacity = 2 * count
         self._project = ray.put(project)
         self._versions = _versions()
         self._train = ray.remote(num_cpus=threads, num_gpus=int(gpu), max_retries=_RETRIES)(_train)
@@ -68,6 +70,9 @@ class RayWorkers:
         running = self._train.remote(self._project, features, task, self._versions)
         future: Future[Outcome] = running.future()
         return future
+
+    def flush(self) -> None:
+        """Do nothing: tasks run as they are submitted."""
 
     def __enter__(self) -> Self:
         """Do nothing: the cluster is there."""

@@ -80,6 +80,7 @@ class _Pretraining:
             bar = progress.add_task("Training", total=sum(map(len, self.plan.values())))
             jobs = self._jobs(progress, bar)
             while self._submit(jobs):
+                self.workers.flush()
                 done, _ = wait(self.running, return_when=FIRST_COMPLETED)
                 for future in done:
                     job = self.running.pop(future)
@@ -125,7 +126,7 @@ class _Pretraining:
             if not self.running:
                 self._start(self.suspects.popleft())
             return True
-        while len(self.running) < 2 * self.workers.count and (job := next(jobs, None)):
+        while len(self.running) < self.workers.capacity and (job := next(jobs, None)):
             self._start(job)
         return bool(self.running)
 

@@ -21,18 +21,21 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS
 
 
 class Workers(Protocol):
-    """Where tasks run. ``count`` of them run at the same time.
+    """Where tasks run. ``capacity`` of them are best submitted at a time.
 
     A future ends with ``BrokenExecutor`` if a worker process died that may have run its task.
     """
 
-    count: int
+    capacity: int
 
     def share(self, features: DataFrame) -> Any:
         """Return a reference to a frame that tasks can be given; the frame goes with the last."""
 
     def submit(self, features: Any, task: Task) -> "Future[Outcome]":
         """Run a task on shared features."""
+
+    def flush(self) -> None:
+        """See to it that what was submitted runs."""
 
     def __enter__(self) -> Self:
         """Start."""
@@ -52,6 +55,8 @@ class LocalWorkers:
     def __init__(self, project: Project, count: int, threads: int) -> None:
         self.project = project
         self.count = count
+        # A worker that is done finds its next task waiting.
+        self.capacity = 2 * count
         self.threads = threads
         self._folder = TemporaryDirectory(prefix="freqai-lstm-")
         self._executor = self._start()
@@ -75,6 +80,9 @@ class LocalWorkers:
             self._executor = self._start()
             future = self._executor.submit(*arguments)
         return future
+
+    def flush(self) -> None:
+        """Do nothing: tasks run as they are submitted."""
 
     def __enter__(self) -> Self:
         """Do nothing: the processes start with the first task."""

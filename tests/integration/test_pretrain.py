@@ -40,7 +40,7 @@ MODELS = 2 * len(PAIRS)
 class InlineWorkers:
     """Runs each task at once, in this process, and counts them."""
 
-    count = 1
+    capacity = 2
 
     def __init__(self, walk: WalkForward, stop_after: int | None = None) -> None:
         self.project = pack_project(walk.config, walk.strategy, 1)
@@ -57,6 +57,9 @@ class InlineWorkers:
         future: Future[Outcome] = Future()
         future.set_result(train_task(self.project, features, task))
         return future
+
+    def flush(self) -> None:
+        pass
 
     def __enter__(self) -> Self:
         return self
@@ -177,7 +180,7 @@ def test_worker_processes_leave_what_a_backtest_leaves(
     config: dict[str, Any], folder: Path, sequential: Sequential, fits: list[str]
 ) -> None:
     walk = walk_forward(config)
-    with make_workers(walk, 2, None) as workers:
+    with make_workers(walk, jobs=2) as workers:
         account = pretrain(walk, workers)
     assert (account.found, account.trained, account.failures) == (0, MODELS, [])
     assert_same(folder, sequential.folder)
@@ -212,8 +215,8 @@ def test_ray_cluster_that_loses_a_machine_leaves_what_a_backtest_leaves(
         walk = walk_forward(config)
         loss = threading.Thread(target=lose_machine, daemon=True)
         loss.start()
-        with make_workers(walk, None, cluster.address) as workers:
-            assert workers.count == 2
+        with make_workers(walk, ray_address=cluster.address) as workers:
+            assert workers.capacity == 4
             account = pretrain(walk, workers)
         loss.join(timeout=60)
         assert not loss.is_alive()
@@ -365,3 +368,45 @@ def test_task_is_cut_into_its_windows_alone(config: dict[str, Any]) -> None:
         for last in range(first, len(windows)):
             task = Task(tuple(windows[first : last + 1]))
             assert tuple(plan_windows(config | {"timerange": task.timerange}, BTC)) == task.windows
+
+
+def test_models_trained_together_are_those_of_a_backtest_but_for_rounding(
+    config: dict[str, Any], folder: Path
+) -> None:
+    # With dropout, other random numbers would be drawn.
+    config["freqai"]["model_training_parameters"]["model_kwargs"]["dropout_percent"] = 0.0
+    other = copy.deepcopy(config)
+    other["freqai"]["identifier"] = "sequential"
+    sequential = run_backtest(other)
+    walk = walk_forward(config)
+    with make_workers(walk, batch_models=3) as workers:
+        assert pretrain(walk, workers) == Account(trained=MODELS)
+    assert noted(folder) == noted(sequential.folder)
+    for pair, analysed in run_backtest(config).analysed.items():
+        expected = sequential.analysed[pair]
+        pd.testing.assert_series_equal(analysed["do_predict"], expected["do_predict"])
+        for label in analysed.filter(regex=r"^&-score_w\d$"):
+            pd.testing.assert_series_equal(analysed[label], expected[label], rtol=1e-3, atol=1e-3)
+    for (name, value), (_, other_value) in zip(
+        weights(folder), weights(sequential.folder), strict=True
+    ):
+        torch.testing.assert_close(value, other_value, rtol=1e-3, atol=1e-3, msg=name)
+
+
+def test_failed_model_of_a_batch_is_reported_and_the_others_go_on(
+    config: dict[str, Any], own_datadir: Path
+) -> None:
+    candles = pd.read_feather(candle_file(own_datadir, SOL, "1h"))
+    candles.loc[candles["date"] < "2024-02-12", "close"] = float("nan")
+    store_candles(own_datadir, SOL, "1h", candles)
+    walk = walk_forward(config)
+    with make_workers(walk, batch_models=MODELS) as workers:
+        account = pretrain(walk, workers)
+    assert account.trained == 2
+    assert [failure.pair for failure in account.failures] == [SOL, SOL]
+
+
+def test_batch_is_refused_where_learning_continues(config: dict[str, Any]) -> None:
+    config["freqai"]["continual_learning"] = True
+    with pytest.raises(SettingsError, match="continual_learning: must be false with --batch"):
+        make_workers(walk_forward(config), batch_models=2)

@@ -178,7 +178,7 @@ def test_workers_share_the_cores(
 class FakeWorkers:
     """Ends every task as it is told to, and records the order."""
 
-    count = 1
+    capacity = 2
 
     def __init__(self, end: Callable[[Task, int], Outcome | BaseException]) -> None:
         self.end = end
@@ -197,6 +197,9 @@ class FakeWorkers:
         else:
             future.set_exception(end)
         return future
+
+    def flush(self) -> None:
+        pass
 
     def __enter__(self) -> Self:
         return self
@@ -338,7 +341,18 @@ def test_command_tells_what_it_did_and_fails_where_a_model_failed(
     assert "jobs" not in taken
 
 
-def test_no_workers_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["pretrain", "-c", "config.json", "--timerange", "20240210-20240211", "-j", "0"]
-    assert main(command) == 2
-    assert "--jobs: must be at least 1, was 0" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-j", "0"], "--jobs: must be at least 1, was 0"),
+        (["--batch-models", "0"], "--batch-models: must be at least 1, was 0"),
+        (["--batch-models", "8", "-j", "2"], "--batch-models: must be given without --jobs"),
+        (["--batch-models", "8", "--ray", "local"], "--batch-models: must be given without --jobs"),
+    ],
+)
+def test_unusable_options_are_refused(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["pretrain", "-c", "config.json", "--timerange", "20240210-20240211"]
+    assert main([*command, *options]) == 2
+    assert message in capsys.readouterr().err
