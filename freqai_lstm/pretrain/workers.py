@@ -1,5 +1,6 @@
 """Worker processes on this machine."""
 
+import importlib
 import uuid
 import weakref
 from concurrent.futures import Future
@@ -58,8 +59,6 @@ class LocalWorkers:
         # A worker that is done finds its next task waiting.
         self.capacity = 2 * count
         self.threads = threads
-        self._folder = TemporaryDirectory(prefix="freqai-lstm-")
-        self._executor = self._start()
 
     def share(self, features: DataFrame) -> Any:
         """Write a frame to a file, which the workers map into their memory.
@@ -85,7 +84,9 @@ class LocalWorkers:
         """Do nothing: tasks run as they are submitted."""
 
     def __enter__(self) -> Self:
-        """Do nothing: the processes start with the first task."""
+        """Start the processes."""
+        self._folder = TemporaryDirectory(prefix="freqai-lstm-")
+        self._executor = self._start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -95,7 +96,11 @@ class LocalWorkers:
 
     def _start(self) -> ProcessPoolExecutor:
         threads = dict.fromkeys(_THREAD_VARIABLES, str(self.threads))
-        return ProcessPoolExecutor(self.count, initializer=be_quiet, env=threads)
+        executor = ProcessPoolExecutor(self.count, initializer=_prepare, env=threads)
+        # The first call starts the processes, which load their libraries while the parent computes
+        # features.
+        executor.submit(int)
+        return executor
 
 
 class _SharedFrame:
@@ -105,6 +110,12 @@ class _SharedFrame:
         self.path = folder / f"{uuid.uuid4().hex}.joblib"
         joblib.dump(frame, self.path)
         weakref.finalize(self, self.path.unlink, missing_ok=True)
+
+
+def _prepare() -> None:
+    """Make a new process ready for its first task."""
+    be_quiet()
+    importlib.import_module("freqai_lstm.regressor")
 
 
 def _train(project: Project, features: str, task: Task) -> Outcome:

@@ -170,9 +170,9 @@ def test_workers_share_the_cores(
     config["freqai"]["model_training_parameters"]["trainer_kwargs"]["num_threads"] = num_threads
     walk: Any = SimpleNamespace(config=config, strategy=Backtest(config).strategy)
     monkeypatch.setattr(joblib, "cpu_count", lambda: cores)
-    with cli.make_workers(walk, jobs, None) as made:
-        assert isinstance(made, LocalWorkers)
-        assert (made.count, made.threads) == expected
+    made = cli.make_workers(walk, jobs, None)
+    assert isinstance(made, LocalWorkers)
+    assert (made.count, made.threads) == expected
 
 
 class FakeWorkers:
@@ -274,7 +274,7 @@ def test_pool_whose_worker_died_starts_anew(
         return joblib.load(features, mmap_mode="r")["close"].sum(), os.environ["OMP_NUM_THREADS"]
 
     monkeypatch.setattr(workers, "_train", train)
-    monkeypatch.setattr(workers, "be_quiet", None)
+    monkeypatch.setattr(workers, "_prepare", None)
     project: Any = None
     die: Any = "die"
     live: Any = "live"
