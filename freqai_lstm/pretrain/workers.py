@@ -53,6 +53,9 @@ class LocalWorkers:
     :param threads: CPU threads of each.
     """
 
+    _folder: "TemporaryDirectory[str]"
+    _executor: ProcessPoolExecutor
+
     def __init__(self, project: Project, count: int, threads: int) -> None:
         self.project = project
         self.count = count
