@@ -10,7 +10,7 @@ PAIRS ?= BTC/USDT:USDT ETH/USDT:USDT SOL/USDT:USDT
 TIMERANGE ?= 20240101-20240331
 DATADIR ?=
 
-# `make hyperopt` takes those and these: it searches on the first SPLIT of TIMERANGE.
+# `make pretrain` takes JOBS too, `make hyperopt` all: it searches on the first SPLIT of TIMERANGE.
 EPOCHS ?= 40
 JOBS ?= 1
 LOSS ?= SharpeHyperOptLossDaily
@@ -25,7 +25,7 @@ MISSING := $(strip $(foreach tool,buildah $(if $(BASE),,debootstrap),$(if $(shel
 export BASE CONFIG PAIRS TIMERANGE EPOCHS JOBS LOSS SPLIT
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install install-dev backtest hyperopt test test-live docker-test check format clean
+.PHONY: help install install-dev backtest pretrain hyperopt test test-live docker-test check format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ install-dev: $(VENV)/.installed-dev ## Make it with the tools for developing too
 
 backtest: $(VENV)/.installed ## Walk forward over the replay market, offline
 	scripts/with_replay_exchange.sh $(if $(DATADIR),--datadir "$(DATADIR)") -- scripts/backtest.sh
+
+pretrain: $(VENV)/.installed ## Train the models of make backtest ahead, in parallel
+	scripts/with_replay_exchange.sh $(if $(DATADIR),--datadir "$(DATADIR)") -- scripts/pretrain.sh
 
 hyperopt: $(VENV)/.installed ## Search weights and thresholds, and confirm them, offline
 	scripts/with_replay_exchange.sh $(if $(DATADIR),--datadir "$(DATADIR)") -- scripts/hyperopt.sh

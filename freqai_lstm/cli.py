@@ -11,6 +11,7 @@ from freqai_lstm.confirm.cli import add_confirm_parser
 from freqai_lstm.doctor.cli import add_doctor_parser
 from freqai_lstm.install.cli import add_install_parser
 from freqai_lstm.parity.cli import add_parity_parser
+from freqai_lstm.pretrain.cli import add_pretrain_parser
 from freqai_lstm.replay.cli import add_replay_parser
 from freqai_lstm.report.cli import add_skill_parser
 
@@ -39,6 +40,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_install_parser(subparsers)
     add_doctor_parser(subparsers)
     add_replay_parser(subparsers)
+    add_pretrain_parser(subparsers)
     add_skill_parser(subparsers)
     add_confirm_parser(subparsers)
     add_parity_parser(subparsers)

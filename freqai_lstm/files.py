@@ -1,7 +1,9 @@
 """Files that survive a crash: written beside their place and moved there when whole."""
 
 import contextlib
+import glob
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,3 +25,30 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder that takes the place of ``path`` when the block succeeds.
+
+    ``path`` is either whole or not there at any moment. What a killed process has left of it is
+    removed, so there must be one writer at a time.
+
+    :param path: Folder to replace; its own folder must exist.
+    """
+    for remains in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        shutil.rmtree(remains)
+    temporary, old = (path.with_name(f".{path.name}.{uuid.uuid4().hex}") for _ in range(2))
+    temporary.mkdir()
+    try:
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                with file.open("rb") as written:
+                    os.fsync(written.fileno())
+        if path.exists():
+            path.rename(old)
+        temporary.rename(path)
+    finally:
+        for remains in (temporary, old):
+            shutil.rmtree(remains, ignore_errors=True)

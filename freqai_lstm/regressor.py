@@ -38,6 +38,7 @@ from freqai_lstm.pipelines import (
     standardising_label_pipeline,
 )
 from freqai_lstm.settings import read_settings
+from freqai_lstm.threads import limit_threads
 from freqai_lstm.trainer import PyTorchLSTMTrainer
 from freqai_lstm.windows import whole_window_ends
 
@@ -101,6 +102,8 @@ class LSTMRegressor(LiveRegressor):
         for pair in config["exchange"]["pair_whitelist"]:
             self._claim_folder(pair)
         self.window_size = self.CONV_WIDTH = self.settings.window_size
+        self._num_threads = self.settings.model_training_parameters.trainer_kwargs.num_threads
+        limit_threads(self._num_threads)
         self._knows_strategy = False
 
     @property
@@ -188,7 +191,10 @@ class LSTMRegressor(LiveRegressor):
             unfiltered_df["date"].iloc[-1],
         )
         dk.feature_pipeline = adapt_feature_pipeline(
-            self.define_data_pipeline(threads=dk.thread_count), seed
+            self.define_data_pipeline(
+                threads=self.settings.data_kitchen_thread_count or self._num_threads
+            ),
+            seed,
         )
         dk.label_pipeline = self.define_label_pipeline(threads=dk.thread_count)
         timestamps = candle_timestamps(unfiltered_df["date"])

@@ -3,7 +3,8 @@
 import copy
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,6 +28,11 @@ from freqai_lstm.training import (
 from freqai_lstm.windows import whole_window_ends
 
 logger = logging.getLogger(__name__)
+
+TRAIN_WINDOWS: ContextVar[Callable[..., TrainingHistory]] = ContextVar(
+    "TRAIN_WINDOWS", default=train_windows
+)
+"""What trains: one network at a time, unless several threads let theirs be trained together."""
 
 
 class PyTorchLSTMTrainer(PyTorchModelTrainer):
@@ -107,7 +113,7 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
                 f"{self.window_size} consecutive candles, {len(train.features)} training rows "
                 f"hold {len(train.ends)}"
             )
-        self.history = train_windows(
+        self.history = TRAIN_WINDOWS.get()(
             self.model,
             self.optimizer,
             self.parameters.trainer_kwargs,

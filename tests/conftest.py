@@ -77,8 +77,13 @@ def store_candles(datadir: Path, pair: str, timeframe: str, candles: pd.DataFram
 
 @pytest.fixture
 def config(datadir: Path, tmp_path: Path) -> dict[str, Any]:
-    """``config-torch.json`` as a backtest sees it, with few features and a small, quick network."""
-    (tmp_path / "models").mkdir()
+    """The configuration of a quick backtest, in a user directory of its own."""
+    return make_config(datadir, tmp_path)
+
+
+def make_config(datadir: Path, userdir: Path) -> dict[str, Any]:
+    """Make ``config-torch.json`` as a backtest sees it, with few features and a small network."""
+    (userdir / "models").mkdir()
     loaded = json.loads((ROOT / "config-torch.json").read_text(encoding="utf-8"))
     loaded["exchange"]["pair_whitelist"] = list(PAIRS)
     freqai = loaded["freqai"]
@@ -94,7 +99,7 @@ def config(datadir: Path, tmp_path: Path) -> dict[str, Any]:
     model["trainer_kwargs"].update(n_epochs=8, progress_bar=False)
     loaded.update(
         config_files=[str(ROOT / "config-torch.json")],
-        user_data_dir=tmp_path,
+        user_data_dir=userdir,
         strategy_path=str(ROOT / "user_data" / "strategies"),
         freqaimodel_path=str(ROOT / "user_data" / "freqaimodels"),
         runmode=RunMode.OTHER,

@@ -28,19 +28,22 @@ class Backtest:
         self.freqai = self.strategy.freqai
         config["startup_candle_count"] = self.strategy.startup_candle_count
 
-    def indicators(self, pair: str) -> pd.DataFrame:
-        """Let the strategy populate its indicators, and so FreqAI train and predict."""
+    def candles(self, pair: str) -> pd.DataFrame:
+        """Return the candles of the timerange, with those before it for training and warm-up."""
         timerange = TimeRange.parse_timerange(self.config["timerange"])
-        candles = self.config["freqai"]["train_period_days"] * 24
-        timerange.subtract_start((candles + self.strategy.startup_candle_count) * 3600)
-        history = load_pair_history(
+        training = self.config["freqai"]["train_period_days"] * 24
+        timerange.subtract_start((training + self.strategy.startup_candle_count) * 3600)
+        return load_pair_history(
             pair,
             self.config["timeframe"],
             self.config["datadir"],
             timerange=timerange,
             candle_type=self.config["candle_type_def"],
         )
-        return self.strategy.populate_indicators(history, {"pair": pair})
+
+    def indicators(self, pair: str) -> pd.DataFrame:
+        """Let the strategy populate its indicators, and so FreqAI train and predict."""
+        return self.strategy.populate_indicators(self.candles(pair), {"pair": pair})
 
     def run(self, pair: str) -> pd.DataFrame:
         """Return the analysed candles of the timerange."""

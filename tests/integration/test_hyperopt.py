@@ -448,3 +448,9 @@ def test_one_process_finds_what_two_confirm(project: Project, search: Search) ->
     _, source, target = command.split()
     assert Path(target) == project.userdir / "strategies" / f"{STRATEGY}.json"
     assert HyperoptTools.load_params_from_file(Path(source))["strategy_name"] == STRATEGY
+
+
+def test_pretrain_finds_the_models_of_hyperopt(project: Project, search: Search) -> None:
+    assert search.trades
+    output = project.run("freqai-lstm", "pretrain", "--timerange", TIMERANGE, "--jobs", "2")
+    assert f"0 models trained, {len(TRAININGS)} found, 0 failed" in output

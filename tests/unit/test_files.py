@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from freqai_lstm.files import replacing
+from freqai_lstm.files import replacing, replacing_folder
 
 
 @pytest.fixture
@@ -102,3 +102,70 @@ def test_nothing_written_is_an_error(path: Path) -> None:
     with pytest.raises(FileNotFoundError), replacing(path):
         pass
     assert path.read_text(encoding="utf-8") == "old"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with an old file, alone in its own."""
+    made = tmp_path / "sub-train-BTC_1"
+    made.mkdir()
+    (made / "old").touch()
+    return made
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def fill_and_fail(folder: Path) -> None:
+    with replacing_folder(folder) as temporary:
+        (temporary / "half").touch()
+        raise KeyError("out of ideas")
+
+
+def test_folder_takes_the_place_of_the_old_one_as_a_whole(folder: Path) -> None:
+    with replacing_folder(folder) as temporary:
+        (temporary / "below").mkdir()
+        (temporary / "below" / "new").touch()
+        assert names(folder) == ["old"]
+    assert names(folder) == ["below"]
+    assert names(folder.parent) == [folder.name]
+
+
+def test_folder_need_not_exist_before(tmp_path: Path) -> None:
+    with replacing_folder(tmp_path / "new") as temporary:
+        (temporary / "file").touch()
+        assert not (tmp_path / "new").exists()
+    assert names(tmp_path) == ["new"]
+
+
+def test_error_leaves_the_old_folder_and_nothing_else(folder: Path) -> None:
+    with pytest.raises(KeyError, match="out of ideas"):
+        fill_and_fail(folder)
+    assert names(folder) == ["old"]
+    assert names(folder.parent) == [folder.name]
+
+
+def test_what_a_killed_process_left_of_this_folder_is_removed(folder: Path) -> None:
+    (folder.parent / ".sub-train-BTC_1.0").mkdir()
+    (folder.parent / ".sub-train-BTC_10.0").mkdir()
+    with replacing_folder(folder):
+        pass
+    assert names(folder.parent) == [".sub-train-BTC_10.0", folder.name]
+
+
+def test_every_file_of_a_folder_is_on_the_disk_before_it_takes_its_place(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+
+    def note(descriptor: int) -> None:
+        synced.append(os.pread(descriptor, 10, 0).decode())
+        assert names(folder) == ["old"]
+
+    monkeypatch.setattr(os, "fsync", note)
+    with replacing_folder(folder) as temporary:
+        (temporary / "below").mkdir()
+        (temporary / "one").write_text("one", encoding="utf-8")
+        (temporary / "below" / "two").write_text("two", encoding="utf-8")
+    assert sorted(synced) == ["one", "two"]

@@ -1,0 +1,412 @@
+"""Models trained ahead, in parallel, are the ones that a backtest would have trained."""
+
+import copy
+import json
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+import pytest
+import torch
+from freqtrade.exceptions import OperationalException
+from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
+from pandas import DataFrame
+
+from freqai_lstm.exceptions import SettingsError
+from freqai_lstm.pretrain.cli import make_workers
+from freqai_lstm.pretrain.features import WalkForward
+from freqai_lstm.pretrain.plan import Task, plan_windows
+from freqai_lstm.pretrain.project import pack_project
+from freqai_lstm.pretrain.run import Account, pretrain
+from freqai_lstm.pretrain.worker import Outcome, train_task
+from freqai_lstm.trainer import PyTorchLSTMTrainer
+from tests.conftest import candle_file, make_config, store_candles
+from tests.integration.conftest import Backtest
+
+BTC, SOL, ETH = "BTC/USDT:USDT", "SOL/USDT:USDT", "ETH/USDT:USDT"
+PAIRS = [BTC, SOL]
+# Two windows for each pair, the second one short.
+TIMERANGE = "20240210-20240218"
+MODELS = 2 * len(PAIRS)
+
+
+class InlineWorkers:
+    """Runs each task at once, in this process, and counts them."""
+
+    capacity = 2
+
+    def __init__(self, walk: WalkForward, stop_after: int | None = None) -> None:
+        self.project = pack_project(walk.config, walk.strategy, 1)
+        self.stop_after = stop_after
+        self.tasks: list[Task] = []
+
+    def share(self, features: DataFrame) -> Any:
+        return features
+
+    def submit(self, features: Any, task: Task) -> "Future[Outcome]":
+        if len(self.tasks) == self.stop_after:
+            raise KeyboardInterrupt
+        self.tasks.append(task)
+        future: Future[Outcome] = Future()
+        future.set_result(train_task(self.project, features, task))
+        return future
+
+    def flush(self) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+@dataclass
+class Sequential:
+    """What a backtest left, and the candles it analysed."""
+
+    folder: Path
+    analysed: dict[str, DataFrame]
+
+
+def run_backtest(config: dict[str, Any]) -> Sequential:
+    backtest = Backtest(config)
+    return Sequential(Path(backtest.freqai.full_path), {pair: backtest.run(pair) for pair in PAIRS})
+
+
+@pytest.fixture(scope="module")
+def sequential(datadir: Path, tmp_path_factory: pytest.TempPathFactory) -> Sequential:
+    """A backtest that trained its models one after another."""
+    return run_backtest(quick(make_config(datadir, tmp_path_factory.mktemp("sequential"))))
+
+
+@pytest.fixture
+def config(config: dict[str, Any]) -> dict[str, Any]:
+    return quick(config)
+
+
+def quick(config: dict[str, Any]) -> dict[str, Any]:
+    config["timerange"] = TIMERANGE
+    config["exchange"]["pair_whitelist"] = PAIRS
+    config["freqai"]["model_training_parameters"]["trainer_kwargs"]["n_epochs"] = 2
+    return config
+
+
+@pytest.fixture
+def folder(config: dict[str, Any]) -> Path:
+    """The identifier's folder."""
+    return Path(config["user_data_dir"]) / "models" / config["freqai"]["identifier"]
+
+
+@pytest.fixture
+def fits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Record the pair of every training in this process."""
+    trained: list[str] = []
+    fit = PyTorchLSTMTrainer.fit
+
+    def counted(self: PyTorchLSTMTrainer, *args: Any) -> None:
+        trained.append(self.description)
+        fit(self, *args)
+
+    monkeypatch.setattr(PyTorchLSTMTrainer, "fit", counted)
+    return trained
+
+
+@pytest.fixture
+def own_datadir(config: dict[str, Any], tmp_path: Path) -> Path:
+    """A copy of the data directory that a test may change."""
+    folder = tmp_path / "data"
+    shutil.copytree(config["datadir"], folder)
+    config["datadir"] = folder
+    return folder
+
+
+def walk_forward(config: dict[str, Any]) -> WalkForward:
+    """Load what the command loads from freqtrade's backtesting, without an exchange."""
+    backtest = Backtest(copy.deepcopy(config))
+    candles = {pair: backtest.candles(pair) for pair in PAIRS}
+    return WalkForward(backtest.config, backtest.strategy, candles)
+
+
+def pretrain_inline(config: dict[str, Any], stop_after: int | None = None) -> Account:
+    walk = walk_forward(config)
+    return pretrain(walk, InlineWorkers(walk, stop_after))
+
+
+def contents(folder: Path, pattern: str) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.glob(pattern)
+        if path.is_file()
+    }
+
+
+def weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
+    for file in sorted(folder.glob("sub-train-*/*_model.zip")):
+        checkpoint = torch.load(file, weights_only=False)
+        for name, value in checkpoint["model_state_dict"].items():
+            yield f"{file.name} {name}", value
+
+
+def assert_same(folder: Path, sequential: Path) -> None:
+    """Predictions and weights are equal to the last bit, and no file is missing or left over."""
+    ours = contents(folder, "backtesting_predictions/*")
+    assert ours
+    assert ours == contents(sequential, "backtesting_predictions/*")
+    assert contents(folder, "sub-train-*/*").keys() == contents(sequential, "sub-train-*/*").keys()
+    for (name, value), (other_name, other) in zip(
+        weights(folder), weights(sequential), strict=True
+    ):
+        assert name == other_name
+        assert torch.equal(value, other), name
+    assert not list(folder.glob(".*"))
+
+
+def noted(folder: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((folder / "pair_dictionary.json").read_text())
+    for entry in loaded.values():
+        entry["data_path"] = Path(entry["data_path"]).relative_to(folder)
+    return loaded
+
+
+def test_worker_processes_leave_what_a_backtest_leaves(
+    config: dict[str, Any], folder: Path, sequential: Sequential, fits: list[str]
+) -> None:
+    walk = walk_forward(config)
+    with make_workers(walk, jobs=2) as workers:
+        account = pretrain(walk, workers)
+    assert (account.found, account.trained, account.failures) == (0, MODELS, [])
+    assert_same(folder, sequential.folder)
+    assert noted(folder) == noted(sequential.folder)
+    # A backtest takes the predictions, and trains nothing.
+    for pair, analysed in run_backtest(config).analysed.items():
+        pd.testing.assert_frame_equal(analysed, sequential.analysed[pair], check_exact=True)
+    # A bot finds the newest model of each pair.
+    freqai = walk_forward(config).strategy.freqai
+    for pair in PAIRS:
+        trainer = freqai.dd.load_data(pair, FreqaiDataKitchen(config, live=True, pair=pair))
+        assert trainer.description == pair
+    assert fits == []
+
+
+def test_ray_cluster_that_loses_a_machine_leaves_what_a_backtest_leaves(
+    config: dict[str, Any], folder: Path, sequential: Sequential
+) -> None:
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
+    )
+    machine = cluster.add_node(num_cpus=1)
+
+    def lose_machine() -> None:
+        while not any(folder.glob("sub-train-*")):
+            time.sleep(0.01)
+        cluster.remove_node(machine, allow_graceful=False)
+
+    try:
+        walk = walk_forward(config)
+        loss = threading.Thread(target=lose_machine, daemon=True)
+        loss.start()
+        with make_workers(walk, ray_address=cluster.address) as workers:
+            assert workers.capacity == 4
+            account = pretrain(walk, workers)
+        loss.join(timeout=60)
+        assert not loss.is_alive()
+    finally:
+        cluster.shutdown()
+    assert (account.found, account.trained, account.failures) == (0, MODELS, [])
+    assert_same(folder, sequential.folder)
+    assert noted(folder) == noted(sequential.folder)
+
+
+def test_interrupted_run_is_resumed(
+    config: dict[str, Any], folder: Path, sequential: Sequential
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        pretrain_inline(config, stop_after=2)
+    # The last task had not been stored yet; what a killed one left is removed.
+    remains = folder / ".sub-train-BTC_1707955200.0"
+    remains.mkdir()
+    shutil.rmtree(folder / "sub-train-BTC_1707955200", ignore_errors=True)
+    account = pretrain_inline(config)
+    assert account.found + account.trained == MODELS
+    assert account.found > 0
+    assert_same(folder, sequential.folder)
+    assert noted(folder) == noted(sequential.folder)
+    assert pretrain_inline(config) == Account(found=MODELS)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        "sub-train-SOL_1707523200/cb_sol_1707523200_metadata.json",
+        "sub-train-SOL_1707523200/cb_sol_1707523200_model.zip",
+        "backtesting_predictions/cb_sol_1707523200_prediction.feather",
+    ],
+)
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_bytes(b"")])
+def test_half_written_model_is_trained_again(
+    config: dict[str, Any],
+    folder: Path,
+    sequential: Sequential,
+    fits: list[str],
+    damaged: str,
+    damage: Callable[[Path], Any],
+) -> None:
+    shutil.copytree(sequential.folder, folder)
+    damage(folder / damaged)
+    assert pretrain_inline(config) == Account(found=MODELS - 1, trained=1)
+    assert fits == [SOL]
+    assert_same(folder, sequential.folder)
+
+
+def test_failed_model_is_reported_and_the_others_go_on(
+    config: dict[str, Any], folder: Path, own_datadir: Path
+) -> None:
+    candles = pd.read_feather(candle_file(own_datadir, SOL, "1h"))
+    candles.loc[candles["date"] < "2024-02-12", "close"] = float("nan")
+    store_candles(own_datadir, SOL, "1h", candles)
+    account = pretrain_inline(config)
+    assert account.trained == MODELS - 2
+    assert [failure.timerange for failure in account.failures] == [
+        "20240210-20240215",
+        "20240215-20240218",
+    ]
+    assert {failure.pair for failure in account.failures} == {SOL}
+    assert all("training needs at least" in failure.error for failure in account.failures) or all(
+        "dropped due to NaNs" in failure.error for failure in account.failures
+    )
+    assert noted(folder).keys() == {BTC}
+    assert not list(folder.glob("*SOL*"))
+    # As in a backtest, it is tried again next time.
+    assert pretrain_inline(config).failures == account.failures
+
+
+def test_pair_without_candles_of_a_timeframe_is_reported(
+    config: dict[str, Any], own_datadir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    candle_file(own_datadir, SOL, "4h").unlink()
+    walk = walk_forward(config)
+    del walk.candles[BTC]
+    with caplog.at_level(logging.ERROR):
+        account = pretrain(walk, InlineWorkers(walk))
+    assert account.trained == 0
+    assert [(failure.pair, failure.error) for failure in account.failures] == [
+        *[(BTC, "no candles of 1h")] * 2,
+        *[(SOL, "no candles of some include_timeframes, see the log")] * 2,
+    ]
+    assert f"{SOL}: skipped, no candles of 4h" in caplog.text
+
+
+def test_missing_correlated_pair_is_an_error(config: dict[str, Any], own_datadir: Path) -> None:
+    candle_file(own_datadir, ETH, "4h").unlink()
+    with pytest.raises(OperationalException, match=r"include_corr_pairlist: ETH.*no candles of 4h"):
+        pretrain_inline(config)
+
+
+def test_continual_learning_keeps_the_windows_of_a_pair_together(
+    config: dict[str, Any], folder: Path
+) -> None:
+    config["freqai"]["continual_learning"] = True
+    other = copy.deepcopy(config)
+    other["freqai"]["identifier"] = "sequential"
+    reference = run_backtest(other)
+    walk = walk_forward(config)
+    workers = InlineWorkers(walk)
+    assert pretrain(walk, workers) == Account(trained=MODELS)
+    assert [task.pair for task in workers.tasks] == PAIRS
+    assert_same(folder, reference.folder)
+    # One missing model takes the whole pair with it.
+    shutil.rmtree(folder / "sub-train-SOL_1707955200")
+    assert pretrain_inline(config) == Account(found=MODELS - 2, trained=2)
+    assert_same(folder, reference.folder)
+
+
+def test_predictions_alone_are_kept_where_the_configuration_says_so(
+    config: dict[str, Any], folder: Path, sequential: Sequential, fits: list[str]
+) -> None:
+    config["freqai"]["save_backtest_models"] = False
+    assert pretrain_inline(config) == Account(trained=MODELS)
+    predictions = "backtesting_predictions/*"
+    assert contents(folder, predictions) == contents(sequential.folder, predictions)
+    assert all(name.endswith("_metadata.json") for name in contents(folder, "sub-train-*/*"))
+    assert not (folder / "pair_dictionary.json").exists()
+    fits.clear()
+    run_backtest(config)
+    assert pretrain_inline(config) == Account(found=MODELS)
+    assert fits == []
+
+
+def test_changed_setting_under_the_same_identifier_is_refused(
+    config: dict[str, Any], folder: Path, sequential: Sequential
+) -> None:
+    shutil.copytree(sequential.folder, folder)
+    config["freqai"]["train_period_days"] = 19
+    with pytest.raises(SettingsError, match=r"freqai\.train_period_days: trained with 20, was 19"):
+        pretrain_inline(config)
+
+
+def test_task_is_cut_into_its_windows_alone(config: dict[str, Any]) -> None:
+    config["freqai"]["backtest_period_days"] = 1.5
+    config["timerange"] = "20240210-20240214"
+    Backtest(config)
+    windows = plan_windows(config, BTC)
+    assert [window.timerange for window in windows] == [
+        "20240210-20240211T1200",
+        "20240211T1200-20240213",
+        "20240213-20240214",
+    ]
+    for first in range(len(windows)):
+        for last in range(first, len(windows)):
+            task = Task(tuple(windows[first : last + 1]))
+            assert tuple(plan_windows(config | {"timerange": task.timerange}, BTC)) == task.windows
+
+
+def test_models_trained_together_are_those_of_a_backtest_but_for_rounding(
+    config: dict[str, Any], folder: Path
+) -> None:
+    # With dropout, other random numbers would be drawn.
+    config["freqai"]["model_training_parameters"]["model_kwargs"]["dropout_percent"] = 0.0
+    other = copy.deepcopy(config)
+    other["freqai"]["identifier"] = "sequential"
+    sequential = run_backtest(other)
+    walk = walk_forward(config)
+    with make_workers(walk, batch_models=3) as workers:
+        assert pretrain(walk, workers) == Account(trained=MODELS)
+    assert noted(folder) == noted(sequential.folder)
+    for pair, analysed in run_backtest(config).analysed.items():
+        expected = sequential.analysed[pair]
+        pd.testing.assert_series_equal(analysed["do_predict"], expected["do_predict"])
+        for label in analysed.filter(regex=r"^&-score_w\d$"):
+            pd.testing.assert_series_equal(analysed[label], expected[label], rtol=1e-3, atol=1e-3)
+    for (name, value), (_, other_value) in zip(
+        weights(folder), weights(sequential.folder), strict=True
+    ):
+        torch.testing.assert_close(value, other_value, rtol=1e-3, atol=1e-3, msg=name)
+
+
+def test_failed_model_of_a_batch_is_reported_and_the_others_go_on(
+    config: dict[str, Any], own_datadir: Path
+) -> None:
+    candles = pd.read_feather(candle_file(own_datadir, SOL, "1h"))
+    candles.loc[candles["date"] < "2024-02-12", "close"] = float("nan")
+    store_candles(own_datadir, SOL, "1h", candles)
+    walk = walk_forward(config)
+    with make_workers(walk, batch_models=MODELS) as workers:
+        account = pretrain(walk, workers)
+    assert account.trained == 2
+    assert [failure.pair for failure in account.failures] == [SOL, SOL]
+
+
+def test_batch_is_refused_where_learning_continues(config: dict[str, Any]) -> None:
+    config["freqai"]["continual_learning"] = True
+    with pytest.raises(SettingsError, match="continual_learning: must be false with --batch"):
+        make_workers(walk_forward(config), batch_models=2)
