@@ -9,7 +9,7 @@ from freqtrade.exceptions import FreqtradeException
 from freqai_lstm import __version__
 from freqai_lstm.confirm.cli import add_confirm_parser
 from freqai_lstm.replay.cli import add_replay_parser
-from freqai_lstm.report.cli import add_skill_parser
+from freqai_lstm.report.cli import add_report_parser, add_skill_parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,6 +35,7 @@ def make_parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(title="commands", required=True)
     add_replay_parser(subparsers)
     add_skill_parser(subparsers)
+    add_report_parser(subparsers)
     add_confirm_parser(subparsers)
     return parser
 
