@@ -421,7 +421,7 @@ def test_one_process_finds_what_two_confirm(project: Project, search: Search) ->
     assert "is used during indicator calculation" not in output
     alone = epochs_since(project, before)
     assert len(alone) == 2
-    assert set(alone[0][0]) == {*WEIGHT_NAMES, "threshold_buy", "threshold_sell"}
+    assert set(alone[0][0]) == {*WEIGHT_NAMES, "threshold_buy", "threshold_sell", "direction"}
 
     before = set(folder.glob("*.fthypt"))
     output = project.run(
