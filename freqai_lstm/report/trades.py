@@ -49,13 +49,13 @@ def load_trades(
     except ValueError as error:
         return f"Trades and equity are left out: {error}"
     strategy, result = next(iter(stats["strategy"].items()))
-    wanted = {
-        "freqai_identifier": config["freqai"]["identifier"],
-        "timerange": config["timerange"],
-    }
-    found = {name: result.get(name) for name in wanted}
+    wanted = (config["freqai"]["identifier"], config["timerange"])
+    found = (result.get("freqai_identifier"), result.get("timerange"))
     if found != wanted:
-        message = f"{path} must be a backtest with {wanted}, was one with {found}"
+        message = (
+            f"{path} must be of identifier {wanted[0]!r} and timerange {wanted[1]!r}, "
+            f"was of {found[0]!r} and {found[1]!r}"
+        )
         if file is not None:
             raise SkillError(message)
         return f"Trades and equity are left out: {message}."
