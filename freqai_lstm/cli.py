@@ -8,6 +8,7 @@ from freqtrade.exceptions import FreqtradeException
 
 from freqai_lstm import __version__
 from freqai_lstm.confirm.cli import add_confirm_parser
+from freqai_lstm.evaluate.cli import add_evaluate_parser
 from freqai_lstm.replay.cli import add_replay_parser
 from freqai_lstm.report.cli import add_report_parser, add_skill_parser
 
@@ -36,6 +37,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_replay_parser(subparsers)
     add_skill_parser(subparsers)
     add_report_parser(subparsers)
+    add_evaluate_parser(subparsers)
     add_confirm_parser(subparsers)
     return parser
 
