@@ -22,7 +22,7 @@ from freqai_lstm.evaluate.candidates import (
 )
 from freqai_lstm.evaluate.comparison import FIGURES, Row, Spread, compare
 from freqai_lstm.evaluate.plan import SubRun, plan_sub_runs
-from freqai_lstm.evaluate.walk import log_to, walk_forward
+from freqai_lstm.evaluate.walk import finished, log_to, walk_forward
 from freqai_lstm.files import replacing
 from freqai_lstm.freqtrade_options import add_freqtrade_options, freqai_configuration
 from freqai_lstm.settings import read_settings
@@ -118,18 +118,28 @@ def _check_settings(config: dict[str, Any], horizon: int) -> None:
 def _run_all(
     sub_runs: Sequence[SubRun], jobs: int, log: Path
 ) -> list[tuple[SubRun, dict[str, float]]]:
-    """Run all in processes of their own, with a progress bar; what is finished takes no time."""
+    """Run what is not finished in processes of their own, with a progress bar over all.
+
+    :return: Each run with what it cost.
+    """
+    costs = [(sub_run, cost) for sub_run in sub_runs if (cost := finished(sub_run)) is not None]
+    known = {sub_run.identifier for sub_run, _ in costs}
+    if len(costs) == len(sub_runs):
+        return costs
     # Read by the libraries of the processes to come.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    costs = []
     with (
         ProcessPoolExecutor(
             jobs, mp_context=get_context("spawn"), initializer=log_to, initargs=(str(log),)
         ) as pool,
         get_progress_tracker() as progress,
     ):
-        task = progress.add_task("Walking forward", total=len(sub_runs))
-        pending = {pool.submit(walk_forward, sub_run): sub_run for sub_run in sub_runs}
+        task = progress.add_task("Walking forward", total=len(sub_runs), completed=len(costs))
+        pending = {
+            pool.submit(walk_forward, sub_run): sub_run
+            for sub_run in sub_runs
+            if sub_run.identifier not in known
+        }
         try:
             for done in as_completed(pending):
                 costs.append((pending[done], done.result()))

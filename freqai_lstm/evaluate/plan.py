@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,7 @@ class _Digests:
         return _code_digest(file)
 
 
+@cache
 def _code_digest(file: Path) -> str:
     """Return the digest of a module's code; comments and formatting do not count."""
     code = ast.unparse(ast.parse(file.read_text(encoding="utf-8")))

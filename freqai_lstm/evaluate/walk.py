@@ -46,8 +46,6 @@ def walk_forward(sub_run: SubRun) -> dict[str, float]:
     :return: The number of trainings, and the seconds of the whole run.
     :raises SkillError: If a training failed; FreqAI goes on with zeros, a comparison must not.
     """
-    if (known := finished(sub_run)) is not None:
-        return known
     started = perf_counter()
     _seed_everything(sub_run.seed)
     config = dict(sub_run.config, runmode=RunMode.BACKTEST)

@@ -15,7 +15,8 @@ Store = Callable[..., None]
 
 def prediction_store(config: dict[str, Any], candles: Callable[..., pd.DataFrame]) -> Store:
     """Return what stores predictions as FreqAI does, changed by a function."""
-    folder = Path(config["user_data_dir"]) / "models" / "torch-lstm" / "backtesting_predictions"
+    models = Path(config["user_data_dir"]) / "models"
+    folder = models / config["freqai"]["identifier"] / "backtesting_predictions"
     folder.mkdir(parents=True)
 
     def write(pair: str, change: Callable[[pd.DataFrame], pd.DataFrame], ahead: int = 0) -> None:
