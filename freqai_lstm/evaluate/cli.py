@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from freqtrade.configuration import TimeRange
 from freqtrade.exchange import timeframe_to_seconds
 from freqtrade.util import get_progress_tracker
 
@@ -23,6 +24,7 @@ from freqai_lstm.evaluate.candidates import (
 from freqai_lstm.evaluate.comparison import FIGURES, Row, Spread, compare
 from freqai_lstm.evaluate.plan import SubRun, plan_sub_runs
 from freqai_lstm.evaluate.walk import finished, log_to, walk_forward
+from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.files import replacing
 from freqai_lstm.freqtrade_options import add_freqtrade_options, freqai_configuration
 from freqai_lstm.settings import read_settings
@@ -80,10 +82,13 @@ def add_evaluate_parser(
 def run_evaluate(args: argparse.Namespace) -> int:
     """Run what is not finished yet, print the table and write the figures.
 
-    :raises SettingsError: If the configuration or the candidates are wrong.
+    :raises SettingsError: If the configuration, the timerange or the candidates are wrong.
     :raises SkillError: If a training fails.
     """
     config = freqai_configuration({**vars(args), "output": None})
+    timerange = TimeRange.parse_timerange(args.timerange)
+    if not (timerange.startts and timerange.stopts):
+        raise SettingsError(f"--timerange: must have a start and an end, was {args.timerange!r}")
     known = default_candidates(config["freqai"])
     if args.candidates:
         known |= read_candidates(args.candidates)

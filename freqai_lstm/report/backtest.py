@@ -62,7 +62,6 @@ def gather_report(config: Mapping[str, Any], result_file: Path | None = None) ->
     horizon = predictions[0].horizon
     figures = [pair_figures(pair, signals) for pair in predictions]
     overall = overall_figures(predictions)
-    windows = len(training_stamps(config))
     known = {pair.pair for pair in predictions}
     return BacktestReport(
         identifier=config["freqai"]["identifier"],
@@ -79,7 +78,7 @@ def gather_report(config: Mapping[str, Any], result_file: Path | None = None) ->
             PairReport(
                 predictions=pair,
                 figures=of_pair,
-                verdicts=pair_verdicts(of_pair, horizon, windows),
+                verdicts=pair_verdicts(of_pair, horizon, _expected_windows(config, pair)),
                 curves=training_curves(config, pair.pair, pair.windows),
             )
             for pair, of_pair in zip(predictions, figures, strict=True)
@@ -87,3 +86,9 @@ def gather_report(config: Mapping[str, Any], result_file: Path | None = None) ->
         missing_pairs=[pair for pair in config["exchange"]["pair_whitelist"] if pair not in known],
         trading=load_trades(config, predictions, result_file),
     )
+
+
+def _expected_windows(config: Mapping[str, Any], pair: PairPredictions) -> int:
+    """Return how many training windows of the timerange end where the pair has candles."""
+    first, last = (pair.closes.index[position].timestamp() for position in (0, -1))
+    return sum(first <= stamp <= last for stamp in training_stamps(config))

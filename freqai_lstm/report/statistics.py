@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.stats import norm, rankdata
 
 SIGNIFICANCE = 0.05
 """Share of forecasts without skill that a test takes for skilled, in the long run."""
@@ -84,14 +84,7 @@ def correlation(left: pd.Series, right: pd.Series) -> Statistic:
     :param left: By opening time, in order.
     :param right: With the same index.
     """
-    complete = left.notna() & right.notna()
-    x, y = left[complete].astype(float), right[complete].astype(float)
-    if len(x) < 2 or x.nunique() < 2 or y.nunique() < 2:
-        return Statistic(math.nan, pd.Series(0.0, left.index))
-    x, y = (x - x.mean()) / x.std(ddof=0), (y - y.mean()) / y.std(ddof=0)
-    value = float((x * y).mean())
-    influence = x * y - value * (x**2 + y**2) / 2
-    return Statistic(value, (influence / len(x)).reindex(left.index, fill_value=0.0))
+    return _correlation(left.to_numpy(dtype=float), right.to_numpy(dtype=float), left.index)
 
 
 def rank_correlation(left: pd.Series, right: pd.Series) -> Statistic:
@@ -100,8 +93,25 @@ def rank_correlation(left: pd.Series, right: pd.Series) -> Statistic:
     :param left: By opening time, in order.
     :param right: With the same index.
     """
-    complete = left.notna() & right.notna()
-    return correlation(left.where(complete).rank(), right.where(complete).rank())
+    x, y = left.to_numpy(dtype=float), right.to_numpy(dtype=float)
+    undefined = np.isnan(x) | np.isnan(y)
+    ranks = [
+        rankdata(np.where(undefined, math.nan, values), nan_policy="omit") for values in (x, y)
+    ]
+    return _correlation(ranks[0], ranks[1], left.index)
+
+
+def _correlation(x: np.ndarray, y: np.ndarray, index: pd.Index) -> Statistic:
+    """Return Pearson's correlation of arrays, with the contributions by an index."""
+    complete = ~(np.isnan(x) | np.isnan(y))
+    x, y = x[complete], y[complete]
+    contributions = np.zeros(len(index))
+    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return Statistic(math.nan, pd.Series(contributions, index))
+    x, y = (x - x.mean()) / x.std(), (y - y.mean()) / y.std()
+    value = float((x * y).mean())
+    contributions[complete] = (x * y - value * (x**2 + y**2) / 2) / len(x)
+    return Statistic(value, pd.Series(contributions, index))
 
 
 def newey_west_lags(candles: int, overlap_candles: int) -> int:
@@ -168,12 +178,13 @@ def calibration(predicted: pd.Series, true: pd.Series, bins: int = 10) -> list[C
     if complete["predicted"].nunique() < 2:
         return []
     position = pd.qcut(complete["predicted"], bins, labels=False, duplicates="drop")
+    parts = complete.groupby(position).agg(
+        candles=("true", "size"),
+        predicted=("predicted", "mean"),
+        true=("true", "mean"),
+        true_error=("true", "sem"),
+    )
     return [
-        CalibrationBin(
-            candles=len(group),
-            predicted=float(group["predicted"].mean()),
-            true=float(group["true"].mean()),
-            true_error=float(group["true"].std() / math.sqrt(len(group))),
-        )
-        for _, group in complete.groupby(position)
+        CalibrationBin(int(candles), predicted, true, error)
+        for candles, predicted, true, error in parts.itertuples(index=False)
     ]

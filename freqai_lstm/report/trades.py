@@ -40,13 +40,15 @@ def load_trades(
     :param pairs: The predictions of the backtest.
     :param file: freqtrade's result file; the newest one if omitted, and then only if it belongs
         to this identifier and timerange.
-    :raises SkillError: If a given file does not belong to this identifier and timerange.
+    :raises SkillError: If a given file cannot be read, or is of another identifier or timerange.
     """
     folder = Path(config["user_data_dir"]) / "backtest_results"
     try:
         path = file or folder / get_latest_backtest_filename(folder)
         stats = load_backtest_stats(path)
     except ValueError as error:
+        if file is not None:
+            raise SkillError(f"--backtest-result {file}: cannot be read: {error}") from error
         return f"Trades and equity are left out: {error}"
     strategy, result = next(iter(stats["strategy"].items()))
     wanted = (config["freqai"]["identifier"], config["timerange"])

@@ -76,3 +76,10 @@ def test_wrong_settings_are_refused_before_anything_runs(
     assert main(arguments) == 2
     assert "freqai.feature_parameters.return_head" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_open_timerange_is_refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--timerange", "20240210-"]) == 2
+    assert "--timerange: must have a start and an end, was '20240210-'" in capsys.readouterr().err

@@ -244,6 +244,20 @@ def test_trades_of_another_backtest_are_left_out(
         load_trades(config, [], Path("given.zip"))
 
 
+def test_result_file_that_is_nowhere_is_an_error(
+    config: dict[str, Any], store: Store, tmp_path: Path
+) -> None:
+    with pytest.raises(SkillError, match=r"--backtest-result .*none\.zip: cannot be read"):
+        load_trades(config, [], tmp_path / "none.zip")
+
+
+def test_windows_without_candles_are_not_missed(config: dict[str, Any], store: Store) -> None:
+    store(BTC, lambda predicted: predicted)
+    config["timerange"] = "20240210-"
+    # The stored candles end with February, four windows after the timerange starts.
+    assert "2 of 4 training windows" in warnings_of(gather_report(config))
+
+
 def test_unreadable_model_costs_its_training_curve_alone(
     config: dict[str, Any], store: Store
 ) -> None:
