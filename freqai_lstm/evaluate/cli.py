@@ -107,7 +107,8 @@ def run_evaluate(args: argparse.Namespace) -> int:
     )
     print(_NOTE)
     for candidate in candidates:
-        print(f"{candidate.name}: {_seconds(candidate, costs):.1f} s a training, features included")
+        cost = _core_seconds(candidate, costs)
+        print(f"{candidate.name}: {cost:.1f} s of a core for a training, features included")
     _write(output, args, candidates, costs, rows)
     print(f"Figures: {output}")
     return 0
@@ -155,9 +156,9 @@ def _run_all(
     return costs
 
 
-def _seconds(candidate: Candidate, costs: list[tuple[SubRun, dict[str, float]]]) -> float:
+def _core_seconds(candidate: Candidate, costs: list[tuple[SubRun, dict[str, float]]]) -> float:
     own = [cost for sub_run, cost in costs if sub_run.candidate == candidate.name]
-    return sum(cost["seconds"] for cost in own) / sum(cost["trainings"] for cost in own)
+    return sum(cost["core_seconds"] for cost in own) / sum(cost["trainings"] for cost in own)
 
 
 def _cells(row: Row) -> list[Any]:
@@ -189,8 +190,8 @@ def _write(
         "timerange": args.timerange,
         "seeds": args.seeds,
         "models": {candidate.name: asdict(candidate) for candidate in candidates},
-        "seconds_per_training": {
-            candidate.name: _seconds(candidate, costs) for candidate in candidates
+        "core_seconds_per_training": {
+            candidate.name: _core_seconds(candidate, costs) for candidate in candidates
         },
         "rows": [asdict(row) for row in rows],
     }

@@ -7,7 +7,7 @@ import json
 import logging
 import random
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ _FINISHED = "evaluated.json"
 
 
 def finished(sub_run: SubRun) -> dict[str, float] | None:
-    """Return what is known of a run that was finished before: its trainings and seconds."""
+    """Return what is known of a run that was finished before: its trainings and core seconds."""
     file = identifier_folder(sub_run.config) / _FINISHED
     if not file.is_file():
         return None
@@ -43,10 +43,10 @@ def finished(sub_run: SubRun) -> dict[str, float] | None:
 def walk_forward(sub_run: SubRun) -> dict[str, float]:
     """Train and predict every window of a run that has no predictions yet, and keep them.
 
-    :return: The number of trainings, and the seconds of the whole run.
+    :return: The number of trainings, and the seconds of a core for all of the run.
     :raises SkillError: If a training failed; FreqAI goes on with zeros, a comparison must not.
     """
-    started = perf_counter()
+    started = process_time()
     _seed_everything(sub_run.seed)
     config = dict(sub_run.config, runmode=RunMode.BACKTEST)
     # FreqAI makes this folder's children alone.
@@ -59,7 +59,7 @@ def walk_forward(sub_run: SubRun) -> dict[str, float]:
     _check(sub_run)
     known = {
         "trainings": len(training_stamps(config)),
-        "seconds": perf_counter() - started,
+        "core_seconds": process_time() - started,
     }
     with replacing(identifier_folder(config) / _FINISHED) as temporary:
         temporary.write_text(json.dumps(known), encoding="utf-8")

@@ -160,12 +160,17 @@ def test_failed_training_is_counted(config: dict[str, Any], store: Store) -> Non
     assert "1 of 2 training windows have no predictions" in warnings_of(gather_report(config))
 
 
-def test_return_head_is_judged_where_there_is_one(forecast: dict[str, Any], store: Store) -> None:
+def test_return_head_is_judged_where_there_is_one(
+    forecast: dict[str, Any], store: Store, tmp_path: Path
+) -> None:
     store(BTC, lambda rows: rows.assign(**{RETURN_LABEL: rows[LABELS[0]]}), ahead=6)
     report = gather_report(forecast)
     assert report.overall.return_head is not None
     assert "of the return head with" in texts(report)
     assert report.pairs[0].figures.whole.return_head is not None
+    write_page(report, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count("<td>return head</td>") == 2
 
 
 def test_faded_thresholds_are_turned_round() -> None:
