@@ -107,7 +107,8 @@ def _returns_verdict(what: str, rank_ic: Mapping[int, Estimate]) -> Verdict:
         return Verdict(
             "warning",
             f"No word on returns: the rank correlation of {what} with the return of the next "
-            f"{horizons} candles is nowhere distinguishable from 0.",
+            f"{horizons} candles is not distinguishable from 0 at the level of "
+            f"{100 * SIGNIFICANCE:g} %, shared among {len(rank_ic)} tests.",
         )
     listed = ", ".join(f"{_pm(ic)} over {ahead} candle(s)" for ahead, ic in found.items())
     against = all(ic.value < 0 for ic in found.values())
