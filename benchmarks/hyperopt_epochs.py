@@ -169,7 +169,8 @@ def stock_arguments(ours: Any, arguments: dict[str, Any], folder: Path) -> dict[
 def compare(ours: Any, stock: Any, epochs: int) -> None:
     """Time epochs of both in turns, after one of each to warm up."""
     default = {name: getattr(ours.backtesting.strategy, name).value for name in WEIGHT_NAMES}
-    default["threshold_buy"] = ours.backtesting.strategy.threshold_buy.value
+    for name in ("threshold_buy", "direction"):
+        default[name] = getattr(ours.backtesting.strategy, name).value
     seconds: dict[str, list[float]] = {"ours": [], "stock": []}
     trades: dict[str, int] = {}
     for _ in range(epochs + 1):
@@ -198,7 +199,7 @@ def watch_memory(ours: Any, epochs: int) -> None:
         if number % max(epochs // 10, 1) == 0:
             print(f"{number:4d} epochs  {process.memory_info().rss / 2**20:.0f} MiB", flush=True)
         weights = dict(zip(WEIGHT_NAMES, random.random(len(WEIGHT_NAMES)).tolist(), strict=True))
-        ours.generate_optimizer(weights | {"threshold_buy": 0.6})
+        ours.generate_optimizer(weights | {"threshold_buy": 0.6, "direction": "follow"})
 
 
 if __name__ == "__main__":

@@ -9,11 +9,12 @@ from freqtrade.exceptions import FreqtradeException
 from freqai_lstm import __version__
 from freqai_lstm.confirm.cli import add_confirm_parser
 from freqai_lstm.doctor.cli import add_doctor_parser
+from freqai_lstm.evaluate.cli import add_evaluate_parser
 from freqai_lstm.install.cli import add_install_parser
 from freqai_lstm.parity.cli import add_parity_parser
 from freqai_lstm.pretrain.cli import add_pretrain_parser
 from freqai_lstm.replay.cli import add_replay_parser
-from freqai_lstm.report.cli import add_skill_parser
+from freqai_lstm.report.cli import add_report_parser, add_skill_parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,6 +43,8 @@ def make_parser() -> argparse.ArgumentParser:
     add_replay_parser(subparsers)
     add_pretrain_parser(subparsers)
     add_skill_parser(subparsers)
+    add_report_parser(subparsers)
+    add_evaluate_parser(subparsers)
     add_confirm_parser(subparsers)
     add_parity_parser(subparsers)
     return parser

@@ -92,7 +92,7 @@ class ModelTrainingParameters(_Section):
 
 
 class FeatureParameters(_Section):
-    """``freqai.feature_parameters``: FreqAI's keys, and the two that shape the label."""
+    """``freqai.feature_parameters``: FreqAI's keys, and those that shape the labels."""
 
     include_timeframes: list[str] = Field(min_length=1)
     include_corr_pairlist: list[str]
@@ -112,6 +112,7 @@ class FeatureParameters(_Section):
     shuffle_after_split: Literal[False] = Field(default=False, description=_CONSECUTIVE)
     strong_trend_threshold: float = Field(default=1.5, ge=0)
     strong_trend_boost: float = Field(default=1.5, gt=0)
+    return_head: bool = False
 
 
 class DataSplitParameters(_Section):
@@ -221,6 +222,12 @@ def _contradictions(settings: FreqaiSettings, candle_seconds: int) -> list[str]:
         problems.append(
             "freqai.model_training_parameters.trainer_kwargs.n_epochs: one of n_epochs and n_steps "
             f"must be a number and the other null, was {trainer.n_epochs} and {trainer.n_steps}"
+        )
+    features = settings.feature_parameters
+    if features.return_head and not features.label_period_candles:
+        problems.append(
+            "freqai.feature_parameters.return_head: needs label_period_candles of at least 1, the "
+            "candles that the return is taken over, was true with label_period_candles 0"
         )
     window = settings.window_size
     if settings.conv_width not in (1, window):

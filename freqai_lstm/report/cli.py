@@ -1,9 +1,13 @@
 """The command line of the report."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from freqai_lstm.freqtrade_options import add_freqtrade_options, freqai_configuration
+from freqai_lstm.report.backtest import gather_report
+from freqai_lstm.report.json_file import write_json
+from freqai_lstm.report.page import write_page
 from freqai_lstm.report.skill import Skill, backtest_skill
 from freqai_lstm.tables import print_table
 
@@ -34,6 +38,54 @@ def add_skill_parser(
     )
     add_freqtrade_options(parser)
     parser.set_defaults(run=run_skill)
+
+
+def add_report_parser(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    """Add the subcommand ``report``, whose ``run`` takes the arguments and gives the exit code."""
+    parser = subparsers.add_parser(
+        "report",
+        help="judge a finished backtest in a page with plots and a JSON file",
+        description=(
+            "Write an HTML page that needs no network, and a JSON file beside it, on how well a "
+            "finished backtest predicted and what it traded. Takes freqtrade's own options: use "
+            "the ones of the backtest."
+        ),
+    )
+    add_freqtrade_options(parser)
+    parser.add_argument(
+        "--backtest-result",
+        type=Path,
+        metavar="FILE",
+        help="freqtrade's result with the trades (the newest in backtest_results)",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="the page; the JSON file gets its name (plot/report-IDENTIFIER-TIMERANGE.html)",
+    )
+    parser.set_defaults(run=run_report)
+
+
+def run_report(args: argparse.Namespace) -> int:
+    """Write the page and the JSON file, and print the verdicts and where they are.
+
+    :raises SkillError: If the backtest left no predictions, or the given result is of another one.
+    """
+    config = freqai_configuration({**vars(args), "backtest_result": None, "output": None})
+    report = gather_report(config, args.backtest_result)
+    name = f"report-{report.identifier}-{report.timerange}.html"
+    page = args.output or Path(config["user_data_dir"]) / "plot" / name
+    page.parent.mkdir(parents=True, exist_ok=True)
+    write_page(report, page)
+    write_json(report, page.with_suffix(".json"))
+    for verdict in report.verdicts:
+        print(verdict.text)
+    print(f"Report: {page} and {page.with_suffix('.json').name}")
+    return 0
 
 
 def run_skill(args: argparse.Namespace) -> int:

@@ -54,9 +54,27 @@ def test_weights_and_thresholds_are_hyperopt_parameters(config: dict[str, Any]) 
         space: {name for name, parameter in strategy.enumerate_parameters(space)}
         for space in ("buy", "sell")
     }
-    assert spaces == {"buy": {*WEIGHT_NAMES, "threshold_buy"}, "sell": {"threshold_sell"}}
+    return_head = {"require_return", "return_threshold"}
+    assert spaces == {
+        "buy": {*WEIGHT_NAMES, "threshold_buy", "direction", *return_head},
+        "sell": {"threshold_sell"},
+    }
     assert tuple(getattr(strategy, name).value for name in WEIGHT_NAMES) == DEFAULT_WEIGHTS
     assert strategy.threshold_buy.low > 0 > strategy.threshold_sell.high
+    assert strategy.direction.value == "follow"
+
+
+@pytest.mark.parametrize("return_head", [False, True])
+def test_return_head_is_searched_only_where_there_is_one(
+    config: dict[str, Any], return_head: bool
+) -> None:
+    config["freqai"]["feature_parameters"].update(label_period_candles=4, return_head=return_head)
+    strategy = StrategyResolver.load_strategy(config)
+    strategy.bot_start()
+    strategy.ft_load_hyper_params(hyperopt=True)
+    searched = {name for name, parameter in strategy.enumerate_parameters() if parameter.optimize}
+    assert ({"require_return", "return_threshold"} <= searched) == return_head
+    assert {*WEIGHT_NAMES, "threshold_buy", "threshold_sell", "direction"} <= searched
 
 
 def test_settings_error_reaches_the_user_through_the_resolver(config: dict[str, Any]) -> None:

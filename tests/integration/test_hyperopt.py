@@ -58,6 +58,8 @@ SMALL = {
     },
 }
 FIXED_THRESHOLDS = {"buy": {"threshold_buy": 0.3}, "sell": {"threshold_sell": -0.3}}
+# What this search leaves at its default; without a return head, so does every search.
+UNSEARCHED = {"direction": "follow", "require_return": True, "return_threshold": 0.0}
 
 pytestmark = [
     # Its fixture searches and trains for the whole module.
@@ -194,6 +196,7 @@ def search(project: Project) -> Search:
     hyperopt = make_hyperopt(project, strategies, EPOCHS)
     backtesting = hyperopt.hyperopter.backtesting
     backtesting.strategy.threshold_buy.optimize = False
+    backtesting.strategy.direction.optimize = False
     backtesting.strategy.threshold_sell.optimize = False
     hyperopt.hyperopter.config["spaces"] = ["buy"]
     # Searches that start later must not change what this one's epochs load.
@@ -305,7 +308,7 @@ def test_exported_parameters_are_picked_up_without_training(
 ) -> None:
     best = min(search.epochs, key=lambda epoch: epoch["loss"])
     exported = search.exported["params"]
-    assert exported["buy"] == best["params_details"]["buy"] | FIXED_THRESHOLDS["buy"]
+    assert exported["buy"] == best["params_details"]["buy"] | FIXED_THRESHOLDS["buy"] | UNSEARCHED
     found = plain.trades(exported)
     pd.testing.assert_frame_equal(found, search.trades[best["current_epoch"] - 1], check_exact=True)
     assert not found.equals(plain.trades(None))
@@ -421,7 +424,7 @@ def test_one_process_finds_what_two_confirm(project: Project, search: Search) ->
     assert "is used during indicator calculation" not in output
     alone = epochs_since(project, before)
     assert len(alone) == 2
-    assert set(alone[0][0]) == {*WEIGHT_NAMES, "threshold_buy", "threshold_sell"}
+    assert set(alone[0][0]) == {*WEIGHT_NAMES, "threshold_buy", "threshold_sell", "direction"}
 
     before = set(folder.glob("*.fthypt"))
     output = project.run(

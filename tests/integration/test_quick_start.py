@@ -85,6 +85,11 @@ def test_quick_start_backtests_offline_and_reports_skill(project: Path, shell: S
             line for line in output.splitlines() if line.startswith(f"│ {pair} │         3")
         )
         assert float(skill.split("│")[5]) > 0.5
+    report = json.loads(next((project / "user_data" / "plot").glob("report-*.json")).read_text())
+    assert report["trading"]["trades"] > 0
+    assert [len(pair["trainings"]) for pair in report["pairs"]] == [3] * len(PAIRS)
+    page = next((project / "user_data" / "plot").glob("report-*.html"))
+    assert f"Report: {page.relative_to(project)}" in output
     # A second run reuses the models' predictions.
     second = shell(*REPLAY, "--", "scripts/backtest.sh")
     assert second.returncode == 0, second.stdout + second.stderr

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.regressor import LSTMRegressor
+from freqai_lstm.returns import RETURN_LABEL
 from freqai_lstm.score import DEFAULT_WEIGHTS, WEIGHT_NAMES, target_score
 from freqai_lstm.trainer import PyTorchLSTMTrainer
 from tests.conftest import PAIRS, candle_file, store_candles
@@ -190,10 +191,11 @@ def test_rows_over_a_gap_or_with_nan_features_are_not_predicted(
     assert predictions.isna().any(axis=1).tolist() == (expected == 0).tolist()
 
 
+@pytest.mark.parametrize("return_head", [False, True])
 def test_training_labels_end_at_the_training_window(
-    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch, return_head: bool
 ) -> None:
-    config["freqai"]["feature_parameters"]["label_period_candles"] = 4
+    config["freqai"]["feature_parameters"].update(label_period_candles=4, return_head=return_head)
     config["freqai"]["feature_parameters"]["buffer_train_data_candles"] = 0
     seen: list[tuple[pd.Timestamp, pd.Timestamp]] = []
     fit = LSTMRegressor.fit
@@ -204,7 +206,9 @@ def test_training_labels_end_at_the_training_window(
         return fit(self, dd, dk, **kwargs)
 
     monkeypatch.setattr(LSTMRegressor, "fit", spied)
-    Backtest(config).run(BTC)
+    analysed = Backtest(config).run(BTC)
+    assert (RETURN_LABEL in analysed) == return_head
+    assert not return_head or analysed[RETURN_LABEL].std() > 0
     assert len(seen) == 2
     for newest, end in seen:
         # The last candle before the end opens an hour before it; the label looks 4 candles ahead.

@@ -178,6 +178,7 @@ WRONG: list[tuple[str, Any]] = [
     (f"{FEATURE}.shuffle_after_split", True),
     (f"{FEATURE}.strong_trend_threshold", -1),
     (f"{FEATURE}.strong_trend_boost", 0),
+    (f"{FEATURE}.return_head", "yes"),
     (f"{SPLIT}.test_size", 1),
     (f"{SPLIT}.test_size", -0.1),
     (f"{SPLIT}.random_state", "1"),

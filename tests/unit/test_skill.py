@@ -1,40 +1,19 @@
 """The skill of a finished backtest, from predictions whose skill is known."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from unit_predictions import Store
 
 from freqai_lstm.cli import main
 from freqai_lstm.exceptions import SkillError
 from freqai_lstm.report.skill import backtest_skill
-from freqai_lstm.score import WEIGHT_NAMES, score_components
+from freqai_lstm.score import WEIGHT_NAMES
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
-STARTS = pd.to_datetime(["2024-02-10", "2024-02-15"], utc=True)
-Store = Callable[..., None]
-
-
-@pytest.fixture
-def store(config: dict[str, Any], candles: Callable[..., pd.DataFrame]) -> Store:
-    """Store predictions as FreqAI does: the true components, changed by a function."""
-    folder = Path(config["user_data_dir"]) / "models" / "torch-lstm" / "backtesting_predictions"
-    folder.mkdir(parents=True)
-
-    def write(pair: str, change: Callable[[pd.DataFrame], pd.DataFrame], ahead: int = 0) -> None:
-        frame = candles(pair).set_index("date")
-        truth = score_components(frame)[list(WEIGHT_NAMES)].shift(-ahead)
-        for start in STARTS:
-            rows = truth.loc[start : start + pd.Timedelta(days=5) - pd.Timedelta(hours=1)]
-            predicted = rows.add_prefix("&-score_").assign(do_predict=1).reset_index()
-            coin = pair.split("/", 1)[0].lower()
-            name = f"cb_{coin}_{int(start.timestamp())}_prediction.feather"
-            change(predicted).to_feather(folder / name)
-
-    return write
 
 
 def test_perfect_predictions_have_perfect_skill(config: dict[str, Any], store: Store) -> None:

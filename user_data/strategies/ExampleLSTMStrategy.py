@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import talib
-from freqtrade.strategy import IStrategy, RealParameter
+from freqtrade.strategy import BooleanParameter, CategoricalParameter, IStrategy, RealParameter
 from pandas import DataFrame
 
 from freqai_lstm.indicators import (
@@ -14,6 +14,7 @@ from freqai_lstm.indicators import (
     bollinger_bands,
     log_volume_ratio,
 )
+from freqai_lstm.returns import RETURN_LABEL, forward_return_in_ranges
 from freqai_lstm.score import (
     DEFAULT_WEIGHTS,
     STRONG_TREND_BOOST,
@@ -34,6 +35,10 @@ class ExampleLSTMStrategy(IStrategy):
 
     The network predicts the nine components of the score. Their weighted sum is taken in the entry
     and exit functions, so hyperopt searches the weights and the thresholds without retraining.
+    ``direction`` "fade" turns the sides round: long where the score is low, short where it is high.
+
+    With ``freqai.feature_parameters.return_head`` the network also predicts the forward return, and
+    a trade is entered only if that agrees with its side.
 
     Every feature is a ratio, a z-score or a bounded oscillator: none of them changes its range when
     the price reaches a new high.
@@ -71,6 +76,10 @@ class ExampleLSTMStrategy(IStrategy):
     w8 = RealParameter(0, 1, default=DEFAULT_WEIGHTS[8], space="buy")
     threshold_buy = RealParameter(0.1, 3.0, default=0.6, space="buy")
     threshold_sell = RealParameter(-3.0, -0.1, default=-0.6, space="sell")
+    direction = CategoricalParameter(["follow", "fade"], default="follow", space="buy")
+    # Both have an effect with a return head only. The threshold is in units of ATR.
+    require_return = BooleanParameter(default=True, space="buy")
+    return_threshold = RealParameter(0, 0.5, default=0.0, space="buy")
 
     plot_config = {
         "main_plot": {},
@@ -80,6 +89,7 @@ class ExampleLSTMStrategy(IStrategy):
                 "present_score": {"color": "#7f7f7f"},
             },
             "Prediction": {"&-target": {"color": "#ff7f0e"}},
+            "Return": {RETURN_LABEL: {"color": "#17becf"}},
             "Regime": {
                 "regime": {"color": "#2ca02c"},
                 "long_regime": {"color": "#9467bd"},
@@ -87,6 +97,11 @@ class ExampleLSTMStrategy(IStrategy):
             "Do predict": {"do_predict": {"color": "#d62728"}},
         },
     }
+
+    def bot_start(self, **kwargs: Any) -> None:
+        """Keep hyperopt from searching what has no effect without a return head."""
+        for parameter in (self.require_return, self.return_threshold):
+            parameter.optimize = self._has_return_head()
 
     def feature_engineering_expand_all(
         self, dataframe: DataFrame, period: int, metadata: dict[str, Any], **kwargs: Any
@@ -140,10 +155,13 @@ class ExampleLSTMStrategy(IStrategy):
     def set_freqai_targets(
         self, dataframe: DataFrame, metadata: dict[str, Any], **kwargs: Any
     ) -> DataFrame:
-        """Add the labels: the score's components ``label_period_candles`` ahead."""
+        """Add the labels: the score's components ``label_period_candles`` ahead, and the return."""
         horizon = self.freqai_info["feature_parameters"].get("label_period_candles", 0)
         components = self._score_components(dataframe)[list(WEIGHT_NAMES)].shift(-horizon)
-        return pd.concat([dataframe, components.add_prefix("&-score_")], axis=1)
+        labels = components.add_prefix("&-score_")
+        if self._has_return_head():
+            labels[RETURN_LABEL] = forward_return_in_ranges(dataframe, horizon)
+        return pd.concat([dataframe, labels], axis=1)
 
     def populate_indicators(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
         """Let FreqAI predict the components, and add what turns them into a score."""
@@ -156,19 +174,32 @@ class ExampleLSTMStrategy(IStrategy):
         return pd.concat([dataframe, volatility, relative, regime, present], axis=1)
 
     def populate_entry_trend(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
-        """Enter long above ``threshold_buy`` and short below ``threshold_sell``."""
+        """Enter long above ``threshold_buy`` and short below ``threshold_sell``.
+
+        With a return head, only where the predicted return agrees.
+        """
         dataframe = self._add_scores(dataframe)
         above, below = self._signals(dataframe)
-        dataframe.loc[above, ["enter_long", "enter_tag"]] = (1, "score_above")
-        dataframe.loc[below, ["enter_short", "enter_tag"]] = (1, "score_below")
+        if self._has_return_head() and self.require_return.value:
+            expected = dataframe[RETURN_LABEL]
+            above &= expected > self.return_threshold.value
+            below &= expected < -self.return_threshold.value
+        above_tag, below_tag = self._tags()
+        dataframe.loc[above, ["enter_long", "enter_tag"]] = (1, above_tag)
+        dataframe.loc[below, ["enter_short", "enter_tag"]] = (1, below_tag)
         return dataframe
 
     def populate_exit_trend(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
-        """Leave a position when the score crosses the opposite threshold."""
+        """Leave a position when the score crosses the opposite threshold, whatever the return."""
         above, below = self._signals(dataframe)
-        dataframe.loc[below, ["exit_long", "exit_tag"]] = (1, "score_below")
-        dataframe.loc[above, ["exit_short", "exit_tag"]] = (1, "score_above")
+        above_tag, below_tag = self._tags()
+        dataframe.loc[below, ["exit_long", "exit_tag"]] = (1, below_tag)
+        dataframe.loc[above, ["exit_short", "exit_tag"]] = (1, above_tag)
         return dataframe
+
+    def _has_return_head(self) -> bool:
+        """Say whether the network predicts the forward return as well."""
+        return bool(self.config["freqai"]["feature_parameters"].get("return_head", False))
 
     def _score_components(self, dataframe: DataFrame) -> DataFrame:
         """Return the present components, with the label settings of the configuration."""
@@ -199,8 +230,17 @@ class ExampleLSTMStrategy(IStrategy):
         return dataframe
 
     def _signals(self, dataframe: DataFrame) -> tuple[Any, Any]:
-        """Return where the score is above ``threshold_buy`` and below ``threshold_sell``."""
+        """Return where the signal is above ``threshold_buy`` and below ``threshold_sell``.
+
+        The signal is the score, its sign turned where ``direction`` is "fade".
+        """
+        signal = -dataframe["score"] if self.direction.value == "fade" else dataframe["score"]
         trusted = (dataframe["do_predict"] == 1) & (dataframe["volume"] > 0)
-        above = trusted & (dataframe["score"] > max(self.threshold_buy.value, 0))
-        below = trusted & (dataframe["score"] < min(self.threshold_sell.value, 0))
+        above = trusted & (signal > max(self.threshold_buy.value, 0))
+        below = trusted & (signal < min(self.threshold_sell.value, 0))
         return above, below
+
+    def _tags(self) -> tuple[str, str]:
+        """Return what the score was where the signal is above and below its threshold."""
+        tags = ("score_above", "score_below")
+        return tags[::-1] if self.direction.value == "fade" else tags

@@ -1,0 +1,1 @@
+"""Compares models walk-forward, through FreqAI itself, on the same candles, features and labels."""

@@ -1,0 +1,152 @@
+"""The predictions of a finished backtest beside the true score, candle by candle.
+
+Reads what FreqAI left in the identifier's folder; needs no model and no exchange.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from freqtrade.configuration import TimeRange
+from freqtrade.data.history import load_pair_history
+
+from freqai_lstm.exceptions import SkillError
+from freqai_lstm.returns import RETURN_LABEL
+from freqai_lstm.score import (
+    DEFAULT_WEIGHTS,
+    STRONG_TREND_BOOST,
+    STRONG_TREND_THRESHOLD,
+    WEIGHT_NAMES,
+    compose_score,
+    relative_volatility,
+    score_components,
+)
+from freqai_lstm.settings import SECONDS_PER_DAY
+
+
+@dataclass(frozen=True)
+class PairPredictions:
+    """What a backtest predicted of one pair, and what came true.
+
+    ``candles`` has a row for each candle of the predictions, by opening time:
+
+    * ``window``: the training window that predicted it, by its end in seconds;
+    * ``do_predict``;
+    * ``predicted``, ``true``, ``present``: the score of :func:`~freqai_lstm.score.target_score`
+      as predicted, as it was ``horizon`` candles ahead, and of the candle itself;
+    * ``to_traded``: factor from these to the score without units that is traded on;
+    * ``predicted_return``: the return head's forecast in units of ATR, if there is one;
+    * ``close``.
+
+    ``closes`` are those of all stored candles, to look ahead with.
+    """
+
+    pair: str
+    horizon: int
+    windows: tuple[int, ...]
+    candles: pd.DataFrame
+    closes: pd.Series
+
+    @property
+    def trusted(self) -> pd.Series:
+        """Which candles were predicted, and have a true and a present score to compare with."""
+        scores = self.candles[["predicted", "true", "present"]]
+        return (self.candles["do_predict"] == 1) & scores.notna().all(axis="columns")
+
+
+def load_predictions(
+    config: Mapping[str, Any], weights: Sequence[float] = DEFAULT_WEIGHTS
+) -> list[PairPredictions]:
+    """Return the predictions of every pair of a finished backtest.
+
+    :param config: freqtrade's configuration, with the backtest's ``timerange``.
+    :param weights: Weights of the score.
+    :return: One entry for each pair of the whitelist that has predictions, in its order.
+    :raises SkillError: If no pair has any prediction for the timerange.
+    """
+    found = [
+        _pair_predictions(config, pair, predictions, weights)
+        for pair in config["exchange"]["pair_whitelist"]
+        if (predictions := _stored_predictions(config, pair))
+    ]
+    if not found:
+        raise SkillError(
+            f"{identifier_folder(config) / 'backtesting_predictions'}: must hold predictions for "
+            f"the timerange {config['timerange']!r}, had none. Run freqtrade backtesting with it "
+            f"first."
+        )
+    return found
+
+
+def identifier_folder(config: Mapping[str, Any]) -> Path:
+    """Return the folder that FreqAI keeps an identifier's models and predictions in."""
+    identifier: str = config["freqai"]["identifier"]
+    return Path(config["user_data_dir"]) / "models" / identifier
+
+
+def training_stamps(config: Mapping[str, Any]) -> range:
+    """Return the ends of the training windows, as FreqAI names its files, in seconds."""
+    timerange = TimeRange.parse_timerange(config["timerange"])
+    stop = timerange.stopts or int(datetime.now(tz=UTC).timestamp())
+    period = int(config["freqai"]["backtest_period_days"] * SECONDS_PER_DAY)
+    return range(timerange.startts, stop, period)
+
+
+def prediction_file(config: Mapping[str, Any], pair: str, stamp: int) -> Path:
+    """Return where FreqAI keeps the predictions of one training window."""
+    name = f"cb_{pair.split('/', 1)[0].lower()}_{stamp}_prediction.feather"
+    return identifier_folder(config) / "backtesting_predictions" / name
+
+
+def _stored_predictions(config: Mapping[str, Any], pair: str) -> dict[int, pd.DataFrame]:
+    """Return the predictions of each training window of the timerange, oldest first."""
+    files = {stamp: prediction_file(config, pair, stamp) for stamp in training_stamps(config)}
+    return {stamp: pd.read_feather(file) for stamp, file in files.items() if file.is_file()}
+
+
+def _pair_predictions(
+    config: Mapping[str, Any],
+    pair: str,
+    predictions: Mapping[int, pd.DataFrame],
+    weights: Sequence[float],
+) -> PairPredictions:
+    parameters = config["freqai"]["feature_parameters"]
+    horizon = parameters.get("label_period_candles", 0)
+    predicted = (
+        pd.concat([frame.assign(window=stamp) for stamp, frame in predictions.items()])
+        .drop_duplicates("date", keep="last")
+        .set_index("date")
+    )
+    history = load_pair_history(
+        pair=pair,
+        timeframe=config["timeframe"],
+        datadir=config["datadir"],
+        data_format=config["dataformat_ohlcv"],
+        candle_type=config["candle_type_def"],
+    ).set_index("date")
+    components = score_components(
+        history,
+        strong_trend_threshold=parameters.get("strong_trend_threshold", STRONG_TREND_THRESHOLD),
+        strong_trend_boost=parameters.get("strong_trend_boost", STRONG_TREND_BOOST),
+    )
+    present = compose_score(components, weights) * components["volatility"]
+    labels = predicted[[f"&-score_{name}" for name in WEIGHT_NAMES]]
+    composed = compose_score(labels.set_axis(WEIGHT_NAMES, axis="columns"), weights)
+    candles = pd.DataFrame(
+        {
+            "window": predicted["window"],
+            "do_predict": predicted["do_predict"],
+            "predicted": composed * components["volatility"].reindex(predicted.index),
+            "true": present.shift(-horizon),
+            "present": present,
+            "to_traded": relative_volatility(history) / components["volatility"] / sum(weights),
+            "close": history["close"],
+        },
+        index=predicted.index,
+    )
+    if RETURN_LABEL in predicted:
+        candles["predicted_return"] = predicted[RETURN_LABEL]
+    return PairPredictions(pair, horizon, tuple(predictions), candles, history["close"])

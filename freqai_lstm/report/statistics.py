@@ -1,0 +1,190 @@
+"""Statistics of forecasts, with standard errors that respect overlap.
+
+The error of a correlation comes from the influence of each candle on it (the delta method), summed
+by Newey and West's estimator: neighbouring candles share most of their forward return, so they are
+not independent. Source: Newey and West (1987), with Bartlett weights.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm, rankdata
+
+SIGNIFICANCE = 0.05
+"""Share of forecasts without skill that a test takes for skilled, in the long run."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and its standard error; both NaN where they are not defined."""
+
+    value: float
+    standard_error: float
+
+    @property
+    def p_value(self) -> float:
+        """How likely a figure this far from 0 is, on either side, if the true one is 0."""
+        if not self.standard_error > 0:
+            return math.nan
+        return float(2 * norm.sf(abs(self.value) / self.standard_error))
+
+    @property
+    def differs_from_zero(self) -> bool:
+        """Whether chance is ruled out at the level of :data:`SIGNIFICANCE`."""
+        return self.p_value < SIGNIFICANCE
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A figure, and what each candle contributes to its error.
+
+    :ivar value: The figure.
+    :ivar contributions: Candle by candle, by opening time; they sum to 0.
+    """
+
+    value: float
+    contributions: pd.Series
+
+    def __sub__(self, other: "Statistic") -> "Statistic":
+        difference = self.contributions.sub(other.contributions, fill_value=0.0)
+        return Statistic(self.value - other.value, difference)
+
+    def estimate(self, overlap_candles: int) -> Estimate:
+        """Return the figure with its standard error.
+
+        :param overlap_candles: How many candles ahead the forecasts look.
+        """
+        lags = newey_west_lags(len(self.contributions), overlap_candles)
+        return Estimate(self.value, newey_west_error(self.contributions, lags))
+
+
+def mean_statistic(statistics: Sequence[Statistic]) -> Statistic:
+    """Return the mean of the statistics that are defined.
+
+    The same candle of several pairs counts as one observation: coins move together.
+    """
+    defined = [statistic for statistic in statistics if not math.isnan(statistic.value)]
+    if not defined:
+        return Statistic(math.nan, pd.Series(dtype=float))
+    contributions = pd.concat([statistic.contributions for statistic in defined])
+    return Statistic(
+        float(np.mean([statistic.value for statistic in defined])),
+        contributions.groupby(level=0).sum() / len(defined),
+    )
+
+
+def correlation(left: pd.Series, right: pd.Series) -> Statistic:
+    """Return Pearson's correlation, NaN where one of the two is constant.
+
+    Candles where one of the two is NaN are left out, but still separate their neighbours.
+
+    :param left: By opening time, in order.
+    :param right: With the same index.
+    """
+    return _correlation(left.to_numpy(dtype=float), right.to_numpy(dtype=float), left.index)
+
+
+def rank_correlation(left: pd.Series, right: pd.Series) -> Statistic:
+    """Return Spearman's correlation of the candles where both are defined.
+
+    :param left: By opening time, in order.
+    :param right: With the same index.
+    """
+    x, y = left.to_numpy(dtype=float), right.to_numpy(dtype=float)
+    undefined = np.isnan(x) | np.isnan(y)
+    ranks = [
+        rankdata(np.where(undefined, math.nan, values), nan_policy="omit") for values in (x, y)
+    ]
+    return _correlation(ranks[0], ranks[1], left.index)
+
+
+def _correlation(x: np.ndarray, y: np.ndarray, index: pd.Index) -> Statistic:
+    """Return Pearson's correlation of arrays, with the contributions by an index."""
+    complete = ~(np.isnan(x) | np.isnan(y))
+    x, y = x[complete], y[complete]
+    contributions = np.zeros(len(index))
+    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return Statistic(math.nan, pd.Series(contributions, index))
+    x, y = (x - x.mean()) / x.std(), (y - y.mean()) / y.std()
+    value = float((x * y).mean())
+    contributions[complete] = (x * y - value * (x**2 + y**2) / 2) / len(x)
+    return Statistic(value, pd.Series(contributions, index))
+
+
+def newey_west_lags(candles: int, overlap_candles: int) -> int:
+    """Return how many lags the error of a figure counts.
+
+    Twice the overlap, since the weights fall with the lag, and at least the rule of thumb
+    ``4 (n / 100)^(2/9)`` for what else is correlated in time.
+    """
+    rule_of_thumb = int(4 * (candles / 100) ** (2 / 9)) if candles else 0
+    return max(0, min(max(2 * overlap_candles, rule_of_thumb), candles - 1))
+
+
+def newey_west_error(contributions: pd.Series, lags: int) -> float:
+    """Return the standard error of the sum of the contributions.
+
+    :param contributions: One a candle, in order; they sum to 0.
+    :param lags: Lags to count, with weights that fall to 0 behind the last.
+    :return: NaN where all contributions are 0.
+    """
+    values = contributions.to_numpy(dtype=float)
+    variance = float(values @ values)
+    for lag in range(1, lags + 1):
+        variance += 2 * (1 - lag / (lags + 1)) * float(values[lag:] @ values[:-lag])
+    return math.sqrt(variance) if variance > 0 else math.nan
+
+
+def r_squared(predicted: pd.Series, true: pd.Series) -> float:
+    """Return the share of the variance that is explained; below 0, the mean is a better forecast.
+
+    :return: NaN where the true values are constant.
+    """
+    complete = predicted.notna() & true.notna()
+    predicted, true = predicted[complete], true[complete]
+    spread = ((true - true.mean()) ** 2).sum()
+    return float(1 - ((predicted - true) ** 2).sum() / spread) if spread > 0 else math.nan
+
+
+def sign_accuracy(predicted: pd.Series, true: pd.Series) -> float:
+    """Return how often the sign is right where the true value is not 0; NaN where it always is."""
+    moving = true.notna() & (true != 0) & predicted.notna()
+    if not moving.any():
+        return math.nan
+    return float((np.sign(predicted[moving]) == np.sign(true[moving])).mean())
+
+
+@dataclass(frozen=True)
+class CalibrationBin:
+    """Candles with similar predictions: how many, and the means of prediction and truth."""
+
+    candles: int
+    predicted: float
+    true: float
+    true_error: float
+
+
+def calibration(predicted: pd.Series, true: pd.Series, bins: int = 10) -> list[CalibrationBin]:
+    """Return bins of equally many candles, from the lowest to the highest predictions.
+
+    :param predicted: By opening time.
+    :param true: With the same index.
+    :param bins: Fewer come back where many predictions are the same.
+    """
+    complete = pd.DataFrame({"predicted": predicted, "true": true}).dropna()
+    if complete["predicted"].nunique() < 2:
+        return []
+    position = pd.qcut(complete["predicted"], bins, labels=False, duplicates="drop")
+    parts = complete.groupby(position).agg(
+        candles=("true", "size"),
+        predicted=("predicted", "mean"),
+        true=("true", "mean"),
+        true_error=("true", "sem"),
+    )
+    return [
+        CalibrationBin(int(candles), predicted, true, error)
+        for candles, predicted, true, error in parts.itertuples(index=False)
+    ]

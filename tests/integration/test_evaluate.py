@@ -1,0 +1,84 @@
+"""The comparison as a user runs it, through FreqAI and without an exchange."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from freqai_lstm.cli import main
+from tests.conftest import PAIRS, ROOT
+from tests.integration.test_quick_start import SMALL
+
+BTC = PAIRS[0]
+FEW_TREES = {
+    "lightgbm": {
+        "freqaimodel": "LightGBMRegressorMultiTarget",
+        "model_training_parameters": {"n_estimators": 5, "n_jobs": 1, "verbosity": -1},
+    },
+    "transformer": {
+        "freqaimodel": "PyTorchTransformerRegressor",
+        "conv_width": 5,
+        "model_training_parameters": {
+            "trainer_kwargs": {"n_steps": None, "n_epochs": 1, "batch_size": 64},
+            "model_kwargs": {"hidden_dim": 16, "n_layer": 1},
+        },
+    },
+}
+
+
+@pytest.fixture
+def arguments(config: dict[str, Any], tmp_path: Path) -> list[str]:
+    """Two models, one pair, one window."""
+    small = tmp_path / "small.json"
+    strategy = {name: config[name] for name in ("strategy_path", "freqaimodel_path")}
+    small.write_text(json.dumps(SMALL | strategy))
+    (tmp_path / "models.json").write_text(json.dumps(FEW_TREES))
+    return [
+        *("evaluate", "-c", str(ROOT / "config-torch.json"), "-c", str(small)),
+        *("--userdir", str(tmp_path), "-d", str(config["datadir"]), "-p", BTC),
+        *("--timerange", "20240210-20240215", "--candidates", str(tmp_path / "models.json")),
+        *("--seeds", "1", "--horizons", "0", "-o", str(tmp_path / "out" / "figures.json")),
+    ]
+
+
+def test_comparison_runs_every_model_once(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 0
+    output = capsys.readouterr().out
+    assert "WALK-FORWARD COMPARISON, 20240210-20240215" in output
+    assert "one row late" in output
+    figures = json.loads((tmp_path / "out" / "figures.json").read_text(encoding="utf-8"))
+    models = ["lstm", "lightgbm", "transformer", "persistence"]
+    assert [(row["pair"], row["model"]) for row in figures["rows"]] == [
+        (BTC, model) for model in models
+    ]
+    assert {row["candles"] for row in figures["rows"]} == {120}
+    assert figures["rows"][0]["figures"]["correlation"]["mean"] > 0.5
+    assert set(figures["core_seconds_per_training"]) == set(models[:-1])
+    log = (tmp_path / "out" / "figures.log").read_text(encoding="utf-8")
+    assert log.count("Trained BTC/USDT:USDT in") == 1
+    # All of it is finished: nothing runs, and the figures are the same.
+    assert main(arguments) == 0
+    assert (tmp_path / "out" / "figures.log").read_text(encoding="utf-8") == log
+    assert json.loads((tmp_path / "out" / "figures.json").read_text(encoding="utf-8")) == figures
+
+
+def test_wrong_settings_are_refused_before_anything_runs(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = tmp_path / "small.json"
+    content = json.loads(small.read_text())
+    content["freqai"]["feature_parameters"]["return_head"] = True
+    small.write_text(json.dumps(content))
+    assert main(arguments) == 2
+    assert "freqai.feature_parameters.return_head" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_open_timerange_is_refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--timerange", "20240210-"]) == 2
+    assert "--timerange: must have a start and an end, was '20240210-'" in capsys.readouterr().err

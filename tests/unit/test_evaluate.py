@@ -1,0 +1,201 @@
+"""The comparison of models: what is planned, and figures of predictions whose skill is known."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from unit_predictions import LABELS, prediction_store
+
+from freqai_lstm.evaluate.candidates import (
+    Candidate,
+    choose_candidates,
+    default_candidates,
+    read_candidates,
+)
+from freqai_lstm.evaluate.comparison import PERSISTENCE, Row, compare
+from freqai_lstm.evaluate.plan import SubRun, plan_sub_runs
+from freqai_lstm.evaluate.walk import _check
+from freqai_lstm.exceptions import SettingsError, SkillError
+from freqai_lstm.returns import RETURN_LABEL
+
+BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
+
+
+@pytest.fixture
+def candidates(config: dict[str, Any]) -> list[Candidate]:
+    return list(default_candidates(config["freqai"]).values())
+
+
+def test_models_of_the_default_comparison(candidates: list[Candidate]) -> None:
+    lstm, lightgbm, transformer = candidates
+    assert lstm.seeded_parameters(7)["trainer_kwargs"]["seed"] == 7
+    assert lstm.seeded_parameters(7)["model_kwargs"] == lstm.parameters["model_kwargs"]
+    assert "seed" not in lstm.parameters["trainer_kwargs"]
+    assert lightgbm.seeded_parameters(7)["random_state"] == 7
+    assert transformer.conv_width == 5
+
+
+def test_models_are_chosen_by_name(candidates: list[Candidate]) -> None:
+    known = {candidate.name: candidate for candidate in candidates}
+    assert choose_candidates(known, None) == candidates
+    assert choose_candidates(known, ["lightgbm"]) == [candidates[1]]
+    with pytest.raises(SettingsError, match=r"--models: must be of lstm, .*, was lstn"):
+        choose_candidates(known, ["lstn"])
+
+
+def test_further_models_come_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "models.json"
+    parameters = {"n_estimators": 5}
+    file.write_text(
+        json.dumps({"few": {"freqaimodel": "A", "model_training_parameters": parameters}})
+    )
+    assert read_candidates(file) == {"few": Candidate("few", "A", parameters)}
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"a": 1}', '{"a": {}}', '{"a": {"freqaimodel": "A", "epochs": 1}}']
+)
+def test_wrong_file_of_models_is_refused(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "models.json"
+    file.write_text(content)
+    with pytest.raises(SettingsError, match=r"--candidates .*models\.json"):
+        read_candidates(file)
+    with pytest.raises(SettingsError, match=r"--candidates .*none\.json"):
+        read_candidates(tmp_path / "none.json")
+
+
+def identifiers(config: dict[str, Any], candidate: Candidate) -> list[str]:
+    return [run.identifier for run in plan_sub_runs(config, [candidate], [1, 2], [1, 4])]
+
+
+def test_each_run_has_an_identifier_of_its_own(
+    config: dict[str, Any], candidates: list[Candidate]
+) -> None:
+    runs = plan_sub_runs(config, candidates, [1, 2], [1, 4])
+    assert len({run.identifier for run in runs}) == len(runs) == 3 * 2 * 2 * 3
+    assert runs[0].identifier.startswith("evaluate-lstm-h1-s1-btc-")
+    assert runs[0].config["exchange"]["pair_whitelist"] == [BTC]
+    assert runs[-1].config["freqai"]["feature_parameters"]["label_period_candles"] == 4
+    # The configuration itself stays as it is.
+    assert config["freqai"]["identifier"] == "torch-lstm"
+    assert config["freqai"]["feature_parameters"]["label_period_candles"] == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"timerange": "20240210-20240215"},
+        {"freqai": {"train_period_days": 19}},
+        {"freqai": {"feature_parameters": {"DI_threshold": 5}}},
+    ],
+)
+def test_whatever_decides_a_result_changes_the_identifier(
+    config: dict[str, Any], candidates: list[Candidate], change: dict[str, Any]
+) -> None:
+    before = identifiers(config, candidates[1])
+    assert identifiers(copy.deepcopy(config), candidates[1]) == before
+    holder = config
+    while isinstance(next(iter(change.values())), dict):
+        [(key, change)] = change.items()
+        holder = holder[key]
+    holder.update(change)
+    assert not set(identifiers(config, candidates[1])) & set(before)
+
+
+def test_other_parameters_and_other_candles_change_the_identifier(
+    config: dict[str, Any], candidates: list[Candidate], tmp_path: Path
+) -> None:
+    before = identifiers(config, candidates[1])
+    other = Candidate("lightgbm", "LightGBMRegressorMultiTarget", {"n_estimators": 5})
+    assert not set(identifiers(config, other)) & set(before)
+    folder = tmp_path / "data"
+    (folder / "futures").mkdir(parents=True)
+    for file in (config["datadir"] / "futures").iterdir():
+        candles = pd.read_feather(file)
+        candles.loc[candles.index[-1], "close"] *= 1.01
+        candles.to_feather(folder / "futures" / file.name)
+    config["datadir"] = folder
+    assert not set(identifiers(config, candidates[1])) & set(before)
+
+
+def test_missing_candles_are_named(config: dict[str, Any], candidates: list[Candidate]) -> None:
+    config["exchange"]["pair_whitelist"] = ["XRP/USDT:USDT"]
+    with pytest.raises(SettingsError, match=r"must hold 1h candles of XRP/USDT:USDT, had none"):
+        plan_sub_runs(config, candidates, [1], [1])
+
+
+@pytest.fixture
+def sub_runs(config: dict[str, Any], candles: Any) -> list[SubRun]:
+    """Finished runs of two pairs at h = 6: a model that knows half, two seeds; one that guesses."""
+    config["freqai"]["feature_parameters"]["label_period_candles"] = 6
+    runs = []
+    for pair in (BTC, ETH):
+        for model, seed in (("half", 1), ("half", 2), ("guess", 1)):
+            own = copy.deepcopy(config)
+            own["freqai"]["identifier"] = f"{model}-{seed}-{pair[:3]}"
+            own["exchange"]["pair_whitelist"] = [pair]
+            random = np.random.default_rng([seed, ord(pair[0])])
+            known = {"half": 1.0, "guess": 0.0}[model]
+
+            def noisy(rows: pd.DataFrame, random: Any = random, known: float = known) -> Any:
+                size = (len(rows), len(LABELS))
+                values = known * rows[LABELS].to_numpy() + random.normal(size=size) * 5
+                labels = dict(zip(LABELS, values.T, strict=True))
+                return rows.assign(**labels, **{RETURN_LABEL: values[:, 0]})
+
+            prediction_store(own, candles)(pair, noisy, ahead=6)
+            runs.append(SubRun(model, seed, 6, pair, own))
+    return runs
+
+
+def row_of(rows: list[Row], pair: str, model: str) -> Row:
+    return next(row for row in rows if (row.pair, row.model) == (pair, model))
+
+
+def test_model_that_knows_something_ranks_above_guessing(sub_runs: list[SubRun]) -> None:
+    rows = compare(sub_runs)
+    models = ["half", "half, seeds averaged", "guess", PERSISTENCE]
+    assert [(row.pair, row.model) for row in rows] == [
+        (pair, model) for pair in (BTC, ETH, "mean") for model in models
+    ]
+    half, averaged, guess, persistence = (row_of(rows, "mean", model) for model in models)
+    correlations = [row.figures["correlation"].mean for row in (averaged, half, guess)]
+    assert correlations == sorted(correlations, reverse=True)
+    assert correlations[1] > 0.3 > abs(correlations[2])
+    assert half.gain.value == pytest.approx(
+        correlations[1] - persistence.figures["correlation"].mean
+    )
+    assert half.gain.differs_from_zero
+    assert half.figures["correlation"].std > 0
+    assert np.isnan(guess.figures["correlation"].std)
+    assert persistence.gain.value == 0
+    assert np.isnan(persistence.figures["return_rank_ic"].mean)
+    assert not np.isnan(half.figures["return_rank_ic"].mean)
+    mean = np.mean([row_of(rows, pair, "half").figures["r_squared"].mean for pair in (BTC, ETH)])
+    assert half.figures["r_squared"].mean == pytest.approx(mean)
+
+
+def test_models_are_compared_on_the_candles_that_all_predicted(sub_runs: list[SubRun]) -> None:
+    folder = Path(sub_runs[0].config["user_data_dir"]) / "models" / "guess-1-BTC"
+    for file in (folder / "backtesting_predictions").iterdir():
+        rows = pd.read_feather(file)
+        rows.assign(do_predict=(rows.index >= 100).astype(int)).to_feather(file)
+    rows = compare(sub_runs)
+    assert {row.candles for row in rows if row.pair == BTC} == {40}
+    assert {row.candles for row in rows if row.pair == ETH} == {240}
+    assert {row.candles for row in rows if row.pair == "mean"} == {280}
+
+
+def test_run_with_a_failed_training_is_refused_and_tried_again(sub_runs: list[SubRun]) -> None:
+    _check(sub_runs[0])
+    folder = Path(sub_runs[0].config["user_data_dir"]) / "models" / sub_runs[0].identifier
+    first, second = sorted((folder / "backtesting_predictions").iterdir())
+    pd.read_feather(second).assign(do_predict=0).to_feather(second)
+    with pytest.raises(SkillError, match=r"half-1-BTC: .* ends 2024-02-15 00:00:00 has none"):
+        _check(sub_runs[0])
+    assert first.is_file()
+    assert not second.is_file()

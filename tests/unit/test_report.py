@@ -1,0 +1,286 @@
+"""The report of a finished backtest, from predictions whose skill is known."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from unit_predictions import LABELS, STARTS, Store
+
+from freqai_lstm.cli import make_parser
+from freqai_lstm.exceptions import SkillError
+from freqai_lstm.report.backtest import BacktestReport, gather_report
+from freqai_lstm.report.json_file import write_json
+from freqai_lstm.report.page import write_page
+from freqai_lstm.report.plots import extremes
+from freqai_lstm.report.statistics import Estimate
+from freqai_lstm.report.thresholds import Signals
+from freqai_lstm.report.trades import load_trades
+from freqai_lstm.report.verdicts import overall_verdicts
+from freqai_lstm.returns import RETURN_LABEL
+
+BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
+
+
+def shuffled(predicted: pd.DataFrame) -> pd.DataFrame:
+    order = np.random.default_rng(3).permutation(len(predicted))
+    return predicted.assign(**{name: predicted[name].to_numpy()[order] for name in LABELS})
+
+
+def constant(predicted: pd.DataFrame) -> pd.DataFrame:
+    return predicted.assign(**{name: 1e-3 * predicted[name] for name in LABELS})
+
+
+def texts(report: BacktestReport) -> str:
+    return " ".join(verdict.text for verdict in report.verdicts)
+
+
+def warnings_of(report: BacktestReport, number: int = 0) -> str:
+    verdicts = report.pairs[number].verdicts
+    return " ".join(verdict.text for verdict in verdicts if verdict.tone == "warning")
+
+
+@pytest.fixture
+def forecast(config: dict[str, Any]) -> dict[str, Any]:
+    config["freqai"]["feature_parameters"]["label_period_candles"] = 6
+    return config
+
+
+def test_true_nowcast_is_no_sign_of_a_forecast(config: dict[str, Any], store: Store) -> None:
+    store(BTC, lambda predicted: predicted)
+    report = gather_report(config)
+    assert "Nowcast: on BTC/USDT:USDT the correlation" in texts(report)
+    assert "no sign that the market can be predicted" in texts(report)
+    assert report.verdicts[0].tone == "plain"
+    assert "skill" not in warnings_of(report)
+
+
+def test_shuffled_predictions_are_called_out(config: dict[str, Any], store: Store) -> None:
+    store(BTC, shuffled)
+    store(ETH, shuffled)
+    report = gather_report(config)
+    assert "No skill: on average over 2 pairs" in texts(report)
+    assert "not distinguishable from chance" in texts(report)
+    assert report.verdicts[0].tone == "warning"
+    assert "No skill: on ETH/USDT:USDT" in warnings_of(report, 1)
+    assert report.missing_pairs == ["SOL/USDT:USDT"]
+
+
+def test_half_learned_formula_is_called_out(config: dict[str, Any], store: Store) -> None:
+    random = np.random.default_rng(0)
+    store(
+        BTC,
+        lambda rows: rows.assign(**{n: rows[n] + random.normal(size=len(rows)) for n in LABELS}),
+    )
+    assert "Learned in part" in texts(gather_report(config))
+
+
+def test_forecast_that_knows_the_future_beats_persistence(
+    forecast: dict[str, Any], store: Store
+) -> None:
+    store(BTC, lambda predicted: predicted, ahead=6)
+    report = gather_report(forecast)
+    assert "Better than persistence" in texts(report)
+    assert report.verdicts[0].tone == "good"
+    assert report.pairs[0].figures.whole.gain.value > 0.3
+
+
+def test_forecast_that_repeats_the_present_does_not(forecast: dict[str, Any], store: Store) -> None:
+    forecast["freqai"]["feature_parameters"]["label_period_candles"] = 1
+    store(BTC, lambda predicted: predicted)
+    report = gather_report(forecast)
+    assert "Not distinguishable from persistence" in texts(report)
+    assert "difference is 0.000" in texts(report)
+
+
+def test_forecast_below_persistence_is_called_worse(forecast: dict[str, Any], store: Store) -> None:
+    store(BTC, lambda predicted: predicted)
+    report = gather_report(forecast)
+    worse = replace(report.overall, correlation=Estimate(0.3, 0.05), gain=Estimate(-0.2, 0.05))
+    verdict = overall_verdicts(worse, [report.pairs[0].figures], 6)[0]
+    assert (verdict.tone, verdict.text.split(":")[0]) == ("warning", "Worse than persistence")
+
+
+def test_returns_that_the_score_knows_of_are_named(forecast: dict[str, Any], store: Store) -> None:
+    store(BTC, lambda predicted: predicted)
+    report = gather_report(forecast)
+    nothing = dict.fromkeys((1, 4, 24), Estimate(0.01, 0.02))
+    for value, tone, word in ((0.1, "good", "12 candle(s)"), (-0.1, "warning", "moved against")):
+        known = nothing | {12: Estimate(value, 0.02)}
+        figures = replace(report.overall, rank_ic=report.overall.rank_ic | {"model": known})
+        verdict = overall_verdicts(figures, [report.pairs[0].figures], 6)[1]
+        assert verdict.tone == tone
+        assert word in verdict.text
+
+
+def test_nearly_constant_predictions_and_thresholds_never_crossed(
+    config: dict[str, Any], store: Store
+) -> None:
+    store(BTC, constant)
+    report = gather_report(config)
+    assert "The predictions are nearly constant: their standard deviation is 0.1 %" in warnings_of(
+        report
+    )
+    assert "never crosses a threshold" in warnings_of(report)
+
+
+def test_thresholds_always_crossed(config: dict[str, Any], store: Store) -> None:
+    store(BTC, lambda predicted: predicted.assign(**dict.fromkeys(LABELS, 50.0)))
+    assert "beyond a threshold on 100.0 %" in warnings_of(gather_report(config))
+
+
+def test_one_sided_scores(config: dict[str, Any], store: Store) -> None:
+    store(BTC, lambda rows: rows.assign(**{name: rows[name].abs() for name in LABELS}))
+    assert "never crosses the lower threshold" in warnings_of(gather_report(config))
+
+
+def test_mostly_unpredicted_candles(config: dict[str, Any], store: Store) -> None:
+    store(BTC, lambda rows: rows.assign(do_predict=(rows.index % 4 == 0).astype(int)))
+    assert "do_predict is 0 on 75.0 % of the candles" in warnings_of(gather_report(config))
+
+
+def test_nothing_predicted_at_all(config: dict[str, Any], store: Store, tmp_path: Path) -> None:
+    store(BTC, lambda rows: rows.assign(do_predict=0))
+    report = gather_report(config)
+    assert "Not one candle was predicted" in warnings_of(report)
+    assert "No skill" in texts(report)
+    write_page(report, tmp_path / "page.html")
+    write_json(report, tmp_path / "page.json")
+
+
+def test_failed_training_is_counted(config: dict[str, Any], store: Store) -> None:
+    store(BTC, lambda predicted: predicted)
+    folder = config["user_data_dir"] / "models" / "torch-lstm" / "backtesting_predictions"
+    (folder / f"cb_btc_{int(STARTS[1].timestamp())}_prediction.feather").unlink()
+    assert "1 of 2 training windows have no predictions" in warnings_of(gather_report(config))
+
+
+def test_return_head_is_judged_where_there_is_one(
+    forecast: dict[str, Any], store: Store, tmp_path: Path
+) -> None:
+    store(BTC, lambda rows: rows.assign(**{RETURN_LABEL: rows[LABELS[0]]}), ahead=6)
+    report = gather_report(forecast)
+    assert report.overall.return_head is not None
+    assert "of the return head with" in texts(report)
+    assert report.pairs[0].figures.whole.return_head is not None
+    write_page(report, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count("<td>return head</td>") == 2
+
+
+def test_faded_thresholds_are_turned_round() -> None:
+    assert Signals(0.6, -0.4, fade=False).score_thresholds() == (0.6, -0.4)
+    assert Signals(0.6, -0.4, fade=True).score_thresholds() == (0.4, -0.6)
+
+
+def test_page_needs_no_network_and_json_has_all_figures(
+    forecast: dict[str, Any], store: Store, tmp_path: Path
+) -> None:
+    store(BTC, lambda predicted: predicted, ahead=6)
+    store(ETH, shuffled)
+    report = gather_report(forecast)
+    write_page(report, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "No skill: on ETH/USDT:USDT" in page
+    own = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.search(r"(src|href)\s*=\s*\"(?!#|data:)", own)
+    assert len(re.findall(r"<script>", page)) == 2
+    figures = re.findall(r'<script type="application/json">(.*?)</script>', page, re.DOTALL)
+    assert all({"data", "layout"} <= set(json.loads(figure)) for figure in figures)
+    # Two of all pairs, and of each pair the time line, the scatter and the calibration.
+    assert len(figures) == 2 + 2 * 3
+    assert len(page) < 8e6
+
+    write_json(report, tmp_path / "page.json")
+    loaded = json.loads((tmp_path / "page.json").read_text(encoding="utf-8"))
+    whole = loaded["pairs"][0]["whole"]
+    assert whole["forecasts"]["model"]["correlation"]["value"] > 0.9
+    assert set(whole["forecasts"]["persistence"]["rank_ic"]) == {"1", "4", "12", "24"}
+    assert len(loaded["pairs"][0]["windows"]) == 2
+    assert loaded["trading"] is None
+
+
+def test_figures_of_the_windows_are_of_their_own_candles(
+    config: dict[str, Any], store: Store
+) -> None:
+    later = int(STARTS[1].timestamp())
+
+    def second_reversed(rows: pd.DataFrame) -> pd.DataFrame:
+        sign = -1 if rows["date"].iloc[0] == STARTS[1] else 1
+        return rows.assign(**{name: sign * rows[name] for name in LABELS})
+
+    store(BTC, second_reversed)
+    windows = gather_report(config).pairs[0].figures.windows
+    values = [window.forecasts["model"].correlation.value for window in windows.values()]
+    assert values == pytest.approx([1, -1])
+    assert list(windows)[1] == later
+    assert [window.candles for window in windows.values()] == [120, 120]
+
+
+def test_lines_keep_their_extremes() -> None:
+    series = pd.Series(np.zeros(10_000))
+    series.iloc[[123, 7777]] = [5.0, -5.0]
+    drawn = extremes(series, 100)
+    assert len(drawn) <= 102
+    assert (drawn[123], drawn[7777]) == (5.0, -5.0)
+    assert extremes(series.head(50), 100).equals(series.head(50))
+
+
+def test_trades_of_another_backtest_are_left_out(
+    config: dict[str, Any], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = {"freqai_identifier": "other", "timerange": config["timerange"]}
+    monkeypatch.setattr(
+        "freqai_lstm.report.trades.load_backtest_stats", lambda _: {"strategy": {"S": other}}
+    )
+    monkeypatch.setattr(
+        "freqai_lstm.report.trades.get_latest_backtest_filename", lambda _: "result.zip"
+    )
+    reason = load_trades(config, [])
+    assert isinstance(reason, str)
+    assert "must be of identifier 'torch-lstm'" in reason
+    assert "was of 'other'" in reason
+    with pytest.raises(SkillError, match="was of 'other'"):
+        load_trades(config, [], Path("given.zip"))
+
+
+def test_result_file_that_is_nowhere_is_an_error(
+    config: dict[str, Any], store: Store, tmp_path: Path
+) -> None:
+    with pytest.raises(SkillError, match=r"--backtest-result .*none\.zip: cannot be read"):
+        load_trades(config, [], tmp_path / "none.zip")
+
+
+def test_windows_without_candles_are_not_missed(config: dict[str, Any], store: Store) -> None:
+    store(BTC, lambda predicted: predicted)
+    config["timerange"] = "20240210-"
+    # The stored candles end with February, four windows after the timerange starts.
+    assert "2 of 4 training windows" in warnings_of(gather_report(config))
+
+
+def test_unreadable_model_costs_its_training_curve_alone(
+    config: dict[str, Any], store: Store
+) -> None:
+    store(BTC, lambda predicted: predicted)
+    models = config["user_data_dir"] / "models" / "torch-lstm"
+    for start, content in zip(STARTS, (b"no zip", None), strict=True):
+        stamp = int(start.timestamp())
+        folder = models / f"sub-train-BTC_{stamp}"
+        folder.mkdir()
+        file = folder / f"cb_btc_{stamp}_model.zip"
+        if content is None:
+            torch.save({"pytrainer": object}, file)
+        else:
+            file.write_bytes(content)
+    assert gather_report(config).pairs[0].curves == []
+
+
+def test_report_takes_the_options_of_the_backtest() -> None:
+    args = make_parser().parse_args(["report", "-c", "a.json", "--timerange", "20240101-20240201"])
+    assert args.output is None
+    assert callable(args.run)

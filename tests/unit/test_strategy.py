@@ -1,0 +1,132 @@
+"""What the example strategy does with a prediction: direction, thresholds and the return head."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from freqtrade.resolvers import StrategyResolver
+
+from freqai_lstm.exceptions import SettingsError
+from freqai_lstm.returns import RETURN_LABEL, forward_return, forward_return_in_ranges
+from freqai_lstm.score import WEIGHT_NAMES
+from freqai_lstm.settings import read_settings
+
+SCORES = [2.0, 0.7, 0.3, 0.0, -0.3, -0.7, -2.0]
+
+
+def load(config: dict[str, Any], **parameters: Any) -> Any:
+    """Load the strategy with these values of its parameters."""
+    strategy = StrategyResolver.load_strategy(config)
+    strategy.ft_load_hyper_params()
+    for name, value in parameters.items():
+        getattr(strategy, name).value = value
+    return strategy
+
+
+def predicted(scores: list[float] = SCORES) -> pd.DataFrame:
+    """Return analysed candles whose predicted score is given."""
+    frame = pd.DataFrame({"volume": 1.0, "do_predict": 1, "volatility": 0.5}, range(len(scores)))
+    frame["relative_volatility"] = 1.0
+    for name in WEIGHT_NAMES:
+        frame[f"&-score_{name}"] = scores
+        frame[f"component_{name}"] = 0.0
+    return frame
+
+
+def trades(strategy: Any, frame: pd.DataFrame) -> dict[str, list[int]]:
+    """Return the candles on which the strategy enters and leaves."""
+    frame = strategy.populate_entry_trend(frame, {"pair": "BTC/USDT:USDT"})
+    frame = strategy.populate_exit_trend(frame, {"pair": "BTC/USDT:USDT"})
+    columns = ("enter_long", "enter_short", "exit_long", "exit_short")
+    return {name: list(frame.index[frame.get(name, pd.Series(0)) == 1]) for name in columns}
+
+
+def test_following_goes_with_the_score(config: dict[str, Any]) -> None:
+    assert trades(load(config), predicted()) == {
+        "enter_long": [0, 1],
+        "enter_short": [5, 6],
+        "exit_long": [5, 6],
+        "exit_short": [0, 1],
+    }
+
+
+def test_fading_goes_against_it(config: dict[str, Any]) -> None:
+    assert trades(load(config, direction="fade"), predicted()) == {
+        "enter_long": [5, 6],
+        "enter_short": [0, 1],
+        "exit_long": [0, 1],
+        "exit_short": [5, 6],
+    }
+
+
+def test_buy_threshold_is_of_the_long_side_in_both_directions(config: dict[str, Any]) -> None:
+    follow = trades(load(config, threshold_buy=1.5, direction="follow"), predicted())
+    fade = trades(load(config, threshold_buy=1.5, direction="fade"), predicted())
+    assert (follow["enter_long"], follow["enter_short"]) == ([0], [5, 6])
+    assert (fade["enter_long"], fade["enter_short"]) == ([6], [0, 1])
+
+
+@pytest.mark.parametrize("direction", ["follow", "fade"])
+def test_tags_say_where_the_score_was(config: dict[str, Any], direction: str) -> None:
+    frame = predicted()
+    trades(strategy := load(config, direction=direction), frame)
+    analysed = strategy.populate_entry_trend(frame, {"pair": "BTC/USDT:USDT"})
+    assert analysed["enter_tag"].dropna().tolist() == ["score_above"] * 2 + ["score_below"] * 2
+
+
+@pytest.fixture
+def with_return_head(config: dict[str, Any]) -> dict[str, Any]:
+    config["freqai"]["feature_parameters"].update(label_period_candles=4, return_head=True)
+    return config
+
+
+RETURNS = [0.2, -0.2, 0.2, 0.2, 0.2, 0.2, -0.2]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "long", "short"),
+    [
+        ({}, [0], [6]),
+        ({"return_threshold": 0.3}, [], []),
+        ({"require_return": False}, [0, 1], [5, 6]),
+        ({"direction": "fade"}, [5], [1]),
+    ],
+)
+def test_return_head_must_agree_with_the_side_of_an_entry(
+    with_return_head: dict[str, Any], parameters: dict[str, Any], long: list[int], short: list[int]
+) -> None:
+    done = trades(
+        load(with_return_head, **parameters), predicted().assign(**{RETURN_LABEL: RETURNS})
+    )
+    assert (done["enter_long"], done["enter_short"]) == (long, short)
+    # A position is left whatever the return head says.
+    assert len(done["exit_long"]) == len(done["exit_short"]) == 2
+
+
+def test_return_label_is_there_on_request_alone(
+    with_return_head: dict[str, Any], candles: Callable[..., pd.DataFrame]
+) -> None:
+    history = candles("BTC/USDT:USDT").head(200)
+    strategy = load(with_return_head)
+    strategy.freqai_info = with_return_head["freqai"]
+    labelled = strategy.set_freqai_targets(history.copy(), {})
+    assert labelled[RETURN_LABEL].tail(5).isna().tolist() == [False] + [True] * 4
+    with_return_head["freqai"]["feature_parameters"]["return_head"] = False
+    assert RETURN_LABEL not in strategy.set_freqai_targets(history.copy(), {})
+
+
+def test_forward_return_is_in_units_of_the_average_range() -> None:
+    close = pd.Series(np.arange(100.0, 140.0))
+    candles = pd.DataFrame({"open": close, "high": close + 1, "low": close - 1, "close": close})
+    # Each candle spans 2, as does the true range: |high - previous close| = 2.
+    assert forward_return_in_ranges(candles, 3).dropna().tolist() == pytest.approx([1.5] * 23)
+    assert forward_return(close, 3).iloc[0] == pytest.approx(0.03)
+    assert forward_return(close, 3).tail(3).isna().all()
+
+
+def test_return_head_of_the_present_candle_is_refused(config: dict[str, Any]) -> None:
+    config["freqai"]["feature_parameters"].update(label_period_candles=0, return_head=True)
+    with pytest.raises(SettingsError, match=r"feature_parameters\.return_head: needs label_period"):
+        read_settings(config["freqai"], 3600)
