@@ -178,7 +178,7 @@ def test_attribute_exists(owner: type, name: str) -> None:
     if hasattr(owner, name) or name in {"history", "stale"}:
         return
     assigned = "".join(inspect.getsource(base) for base in owner.__mro__[:-1])
-    assert re.search(rf"(?:self\.|^    ){name}\b\s*[:=]", assigned, re.MULTILINE)
+    assert re.search(rf"self\.{name}\b|^    {name}\b\s*[:=]", assigned, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
