@@ -3,9 +3,15 @@
 Shapes: B windows in a batch, T candles in a window, F features, H hidden units, L labels.
 """
 
+from typing import Self
+
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from freqai_lstm.exceptions import WindowError
+from freqai_lstm.lstm import LayerMemory, advance, train_layer
+from freqai_lstm.windows import window_rows
 
 MODEL_VERSION = 1
 """Raised whenever saved models of an older package would predict something else."""
@@ -70,17 +76,50 @@ class PyTorchLSTMModel(nn.Module):
         :raises WindowError: If the window or the number of features differs from what the network
             was built for.
         """
-        if x.shape[1:] != (self.window_size, self.input_dim):
-            raise WindowError(
-                f"the network was built for windows of shape (window, features) = "
-                f"({self.window_size}, {self.input_dim}), was {tuple(x.shape[1:])}"
-            )
+        self._check(*x.shape[1:])
         first, *deeper = self.layers
         hidden = first(x)
         for layer in deeper:
             hidden = hidden + layer(hidden)
-        labels: Tensor = self.head(hidden[:, -1])
-        return labels if self.skip is None else labels + self.skip(x[:, -1])
+        return self._labels(hidden[:, -1], x[:, -1])
+
+    def predict(self, features: Tensor, ends: Tensor) -> Tensor:
+        """Predict the labels of the rows that end a window, in evaluation mode.
+
+        On a CPU the first layer sees each row once, however many windows share it, and the windows
+        advance through all layers one candle after another, so that no sequence is kept.
+
+        :param features: Scaled features of every row, shape ``(rows, features)``, float32.
+        :param ends: Last row of each window, shape ``(windows,)``, int64.
+        :return: Scaled labels, shape ``(windows, labels)``.
+        :raises WindowError: If the number of features differs from what the network was built for.
+        """
+        self._check(self.window_size, features.shape[1])
+        windows = window_rows(ends, self.window_size)
+        if features.device.type != "cpu":
+            return self(features[windows].transpose(0, 1))  # type: ignore[no-any-return]
+        first, *deeper = self.layers
+        rows, places = torch.unique(windows, return_inverse=True)
+        projected = first.project(features[rows])
+        states = [layer.zero_state(len(ends)) for layer in self.layers]
+        hidden = projected
+        for place in places:
+            hidden = first.advance(projected[place], states[0])
+            for layer, state in zip(deeper, states[1:], strict=True):
+                hidden += layer.advance(layer.project(hidden), state)
+        return self._labels(hidden, features[ends])
+
+    def _labels(self, hidden: Tensor, newest: Tensor) -> Tensor:
+        """Return the labels for the last hidden state and the newest candle of each window."""
+        labels: Tensor = self.head(hidden)
+        return labels if self.skip is None else labels + self.skip(newest)
+
+    def _check(self, window: int, features: int) -> None:
+        if (window, features) != (self.window_size, self.input_dim):
+            raise WindowError(
+                f"the network was built for windows of shape (window, features) = "
+                f"({self.window_size}, {self.input_dim}), was {(window, features)}"
+            )
 
 
 class _LSTMLayer(nn.Module):
@@ -91,10 +130,35 @@ class _LSTMLayer(nn.Module):
         self.lstm = nn.LSTM(input_size, hidden_size, batch_first=True)
         self.norm = nn.BatchNorm1d(hidden_size)
         self.dropout = nn.Dropout(dropout)
+        self._memory = LayerMemory()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, T, input_size)`` to ``(B, T, H)``."""
+        if self.training and x.device.type == "cpu":
+            by_time = x.transpose(0, 1)
+            output = train_layer(by_time, self.lstm, self.norm, self.dropout.p, self._memory)
+            return output.transpose(0, 1)
         sequence, _ = self.lstm(x)
         # The statistics of a feature are taken over batch and time alike.
         normalised = self.norm(sequence.flatten(0, 1)).view_as(sequence)
         return self.dropout(normalised)  # type: ignore[no-any-return]
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and evaluation, which needs no working memory."""
+        self._memory.clear()
+        return super().train(mode)
+
+    def project(self, x: Tensor) -> Tensor:
+        """Map inputs ``(B, input_size)`` to the gates' part that depends on them, ``(B, 4 * H)``."""
+        return linear(x, self.lstm.weight_ih_l0, self.lstm.bias_ih_l0 + self.lstm.bias_hh_l0)
+
+    def zero_state(self, batch: int) -> tuple[Tensor, Tensor]:
+        """Return the hidden state and the cell before the first candle, each ``(B, H)``."""
+        hidden, cell = self.lstm.weight_hh_l0.new_zeros(2, batch, self.lstm.hidden_size)
+        return hidden, cell
+
+    def advance(self, gates: Tensor, state: tuple[Tensor, Tensor]) -> Tensor:
+        """Advance the state by a candle, in place, and return the normalised output ``(B, H)``."""
+        hidden, cell = state
+        advance(gates, self.lstm.weight_hh_l0, hidden, cell)
+        return self.norm(hidden)  # type: ignore[no-any-return]

@@ -16,13 +16,13 @@ from freqai_lstm import training
 from freqai_lstm.model import PyTorchLSTMModel
 from freqai_lstm.settings import TrainerSettings
 from freqai_lstm.training import (
-    Split,
     TrainingHistory,
-    mean_loss,
+    evaluate,
     predict_windows,
     seeded,
     train_windows,
 )
+from freqai_lstm.training_step import Split
 
 RATE = 0.01
 
@@ -86,7 +86,7 @@ def test_losses(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Split]:
 
     def set_losses(*losses: float) -> Split:
         upcoming = iter(losses)
-        monkeypatch.setattr(training, "mean_loss", lambda model, split: next(upcoming))
+        monkeypatch.setattr(training, "evaluate", lambda model, split: (next(upcoming), 0.5))
         return make_split(4)
 
     return set_losses
@@ -108,7 +108,7 @@ def trained_alike(first: Split, second: Split, **settings: Any) -> bool:
 def test_one_small_batch_is_overfitted() -> None:
     train = make_split(16)
     run = Run(train, model=make_model(hidden_dim=16), rate=0.02, n_epochs=150, batch_size=16)
-    assert mean_loss(run.model, train) < 0.01 * train.labels[train.ends].var()
+    assert evaluate(run.model, train)[0] < 0.01 * train.labels[train.ends].var()
     assert run.history.train_loss[-1] < 0.01 * run.history.train_loss[0]
 
 
@@ -303,7 +303,7 @@ def test_test_loss_is_the_mean_squared_error_after_the_epoch() -> None:
 def test_test_loss_is_unweighted() -> None:
     test, model = make_split(6), make_model()
     weighted = replace(test, weights=torch.linspace(0, 9, len(test.weights)))
-    assert mean_loss(model, weighted) == mean_loss(model, test)
+    assert evaluate(model, weighted) == evaluate(model, test)
 
 
 # Early stopping
