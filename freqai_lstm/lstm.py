@@ -1,14 +1,14 @@
-"""One layer of the network on a CPU, by hand: LSTM, batch normalisation and dropout.
+"""The stack of LSTM layers on a CPU, by hand: what torch's modules compute, in less time.
 
-The numbers are those of torch's ``nn.LSTM``, ``nn.BatchNorm1d`` and ``nn.Dropout``; the time is
-not. A network this small spends most of it between the matrix products, so everything that can be
-done for all time steps at once is, and what remains per time step works in memory that is laid out
+A network this small spends most of its time between the matrix products. So whatever can be done
+for all time steps at once is, and what remains for each time step works in memory that is laid out
 once.
 
 Shapes: T time steps, B windows, I inputs, H hidden units. Rows are time steps and windows, time
-first: N = T * B. Gates lie side by side in torch's order: input, forget, cell, output.
+first: N = T * B. Gates lie side by side in torch's order: input, forget, candidate, output.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,10 +18,11 @@ from torch.autograd.function import once_differentiable
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
+_norm_backward = torch.ops.aten.native_batch_norm_backward
 
 _UNIT = 2**16
-"""A random number of 16 bits decides what is dropped: quick to draw, and the share is exact to
-1/65536. Kept values are scaled by the very share that is kept."""
+"""A random number of 16 bits decides whether a value is dropped: quick to draw, and the share is
+exact to 1/65536. What is kept is scaled by the very share that is kept."""
 
 
 def advance(gates: Tensor, weight_hh: Tensor, hidden: Tensor, cell: Tensor) -> None:
@@ -37,8 +38,40 @@ def advance(gates: Tensor, weight_hh: Tensor, hidden: Tensor, cell: Tensor) -> N
     torch.mul(out_gate.sigmoid_(), cell.tanh(), out=hidden)
 
 
-class LayerMemory:
-    """Working memory of a layer, taken for a training step and given back when its graph is gone.
+def train_layers(
+    x: Tensor,
+    lstms: Sequence[nn.LSTM],
+    norms: Sequence[nn.BatchNorm1d],
+    dropout: float,
+    memory: "TrainingMemory",
+) -> Tensor:
+    """Run stacked layers in training mode and return the output of the last time step.
+
+    Each layer is an LSTM, batch normalisation over all rows and dropout; from the second one on the
+    input of the layer is added to its output. The running statistics of the normalisation are
+    updated, and the masks of the dropout are drawn from torch's generator.
+
+    :param x: Input, shape ``(B, T, I)``, on the CPU; quickest if time comes first in memory.
+    :param lstms: The LSTM of each layer, with biases, all of H hidden units.
+    :param norms: The batch normalisation of each layer.
+    :param dropout: Share of each layer's output to drop, in [0, 1).
+    :param memory: Where the working memory is kept from step to step.
+    :return: Last output of the last layer, shape ``(B, H)``.
+    """
+    parameters = [
+        parameter
+        for lstm, norm in zip(lstms, norms, strict=True)
+        for parameter in (
+            *(lstm.weight_ih_l0, lstm.weight_hh_l0, lstm.bias_ih_l0, lstm.bias_hh_l0),
+            *(norm.weight, norm.bias),
+        )
+    ]
+    output: Tensor = _TrainLayers.apply(x, norms, dropout, memory, *parameters)  # type: ignore[no-untyped-call]
+    return output
+
+
+class TrainingMemory:
+    """Working memory of a network, taken for a training step and given back with its graph.
 
     Two graphs never share any. A copy of it, and what is unpickled, starts empty.
     """
@@ -47,15 +80,15 @@ class LayerMemory:
         self._free: dict[tuple[Any, ...], list[_Memory]] = {}
 
     def take(self, *shape: Any) -> "_Lease":
-        """Return free memory for T, B, H and a dtype."""
+        """Return free memory for a number of layers, T, B, H and a dtype."""
         return _Lease(self._free.setdefault(shape, []), *shape)
 
     def clear(self) -> None:
         """Let go of all free memory."""
         self._free = {}
 
-    def __reduce__(self) -> tuple[type["LayerMemory"], tuple[()]]:
-        return LayerMemory, ()
+    def __reduce__(self) -> tuple[type["TrainingMemory"], tuple[()]]:
+        return TrainingMemory, ()
 
 
 class _Lease:
@@ -70,186 +103,177 @@ class _Lease:
 
 
 class _Memory:
-    """What a training step of one layer writes, and the views of it for each time step."""
+    """What a training step writes: what each layer keeps for the way back, and shared scratch."""
 
-    def __init__(self, steps: int, batch: int, hidden_size: int, dtype: torch.dtype) -> None:
-        rows, size = steps * batch, hidden_size
-        self.gates, self.grad_gates = torch.empty(2, rows, 4 * size, dtype=dtype)
-        states = torch.empty(6, rows, size, dtype=dtype)
-        self.cell, self.cell_tanh, self.hidden, self.centred, self.mask, self.scratch = states
-        self.bits = torch.empty(-(-rows * size // 4), dtype=torch.int64)
-        self.grad_cell = torch.empty(batch, size, dtype=dtype)
-
-        self.each_gate = self.gates.chunk(4, dim=1)
-        self.each_grad = self.grad_gates.chunk(4, dim=1)
-        in_gate, forget_gate, candidate, out_gate = self.each_gate
-        self.forward_views = self._per_step(
-            batch,
-            *(self.gates, self.gates[:, : 2 * size]),
-            *(in_gate, forget_gate, candidate, out_gate),
-            *(self.cell, self.cell_tanh, self.hidden),
+    def __init__(
+        self, layers: int, steps: int, batch: int, hidden_size: int, dtype: torch.dtype
+    ) -> None:
+        shape = (batch, hidden_size)
+        # Gates before their activation on the way there, and their gradients on the way back.
+        self.gates = torch.empty(steps * batch, 4 * hidden_size, dtype=dtype)
+        self.by_cell = torch.empty(steps, 3, *shape, dtype=dtype)
+        self.by_hidden, self.cell_by_hidden = torch.empty(2, steps, *shape, dtype=dtype)
+        self.grad_cell = torch.empty(shape, dtype=dtype)
+        self.grad = torch.empty(steps * batch, hidden_size, dtype=dtype)
+        self.bits = torch.empty(-(-self.grad.numel() // 4), dtype=torch.int64)
+        # Per time step: all gates, each gate apart, and those of the cell (in, forget, candidate).
+        each_step = self.gates.view(steps, batch, 4, hidden_size).transpose(1, 2)
+        self.gate_views = list(
+            zip(
+                self.gates.split(batch),
+                *(each_step[:, :2], each_step[:, 2], each_step[:, 3], each_step[:, :3]),
+                strict=True,
+            )
         )
-        # The gradients of three gates follow from that of the cell, in one product.
-        by_cell = self.grad_gates[:, : 3 * size].unflatten(1, (3, size))
-        self.backward_views = self._per_step(
-            batch, self.grad_gates, by_cell, self.each_grad[3], forget_gate, self.scratch
-        )[::-1]
-        self.grad_cell_of_gates = self.grad_cell.unsqueeze(1)
-
-    @staticmethod
-    def _per_step(batch: int, *rows: Tensor) -> list[tuple[Tensor, ...]]:
-        return list(zip(*(part.split(batch) for part in rows), strict=True))
+        self.layers = [_LayerMemory(steps, shape, dtype) for _ in range(layers)]
 
 
-def train_layer(
-    x: Tensor, lstm: nn.LSTM, norm: nn.BatchNorm1d, dropout: float, memory: LayerMemory
-) -> Tensor:
-    """Run a layer in training mode: LSTM, batch normalisation over all rows, dropout.
+class _LayerMemory:
+    """What one layer keeps for the way back, and the views of it for each time step."""
 
-    The running statistics of the normalisation are updated. The mask of the dropout is drawn from
-    torch's generator.
+    def __init__(self, steps: int, shape: tuple[int, int], dtype: torch.dtype) -> None:
+        self.active = torch.empty(steps, 3, *shape, dtype=dtype)
+        """Input, forget and output gate."""
+        self.inner = torch.zeros(steps + 1, 2, *shape, dtype=dtype)
+        """The candidate of a time step and the cell before it, as the input and the forget gate
+        multiply them; the first cell stays zero."""
+        self.tanh, self.hidden = torch.empty(2, steps, *shape, dtype=dtype)
+        self.mask = torch.zeros(steps, *shape, dtype=dtype)
+        self.views = list(
+            zip(
+                *(self.active[:, :2], *self.active.unbind(1)),
+                *(self.inner[:-1, 0], self.inner[:-1, 1], self.inner[1:, 1]),
+                *(self.tanh, self.hidden),
+                strict=True,
+            )
+        )
 
-    :param x: Input, shape ``(T, B, I)``, on the CPU.
-    :param lstm: One LSTM layer with biases.
-    :param norm: Batch normalisation of its H outputs.
-    :param dropout: Share of the outputs to drop, in [0, 1).
-    :param memory: Where this layer keeps its working memory.
-    :return: Output, shape ``(T, B, H)``.
-    """
-    weights = (lstm.weight_ih_l0, lstm.weight_hh_l0, lstm.bias_ih_l0, lstm.bias_hh_l0)
-    output: Tensor = _TrainLayer.apply(  # type: ignore[no-untyped-call]
-        x, *weights, norm.weight, norm.bias, norm, dropout, memory
-    )
-    return output
 
-
-class _TrainLayer(Function):
+class _TrainLayers(Function):
     @staticmethod
     def forward(  # type: ignore[override]
         ctx: Any,
         x: Tensor,
-        weight_ih: Tensor,
-        weight_hh: Tensor,
-        bias_ih: Tensor,
-        bias_hh: Tensor,
-        norm_weight: Tensor,
-        norm_bias: Tensor,
-        norm: nn.BatchNorm1d,
+        norms: Sequence[nn.BatchNorm1d],
         dropout: float,
-        layer_memory: LayerMemory,
+        training_memory: TrainingMemory,
+        *parameters: Tensor,
     ) -> Tensor:
-        steps, batch, inputs = x.shape
-        lease = layer_memory.take(steps, batch, weight_hh.shape[1], x.dtype)
+        batch, steps, inputs = x.shape
+        lease = training_memory.take(len(norms), steps, batch, parameters[1].shape[1], x.dtype)
         memory: _Memory = lease.memory
-        x = x.reshape(-1, inputs)
-        torch.addmm(bias_ih + bias_hh, x, weight_ih.t(), out=memory.gates)
-        _run_forward(memory, weight_hh)
-
-        rows = len(x)
-        mean = memory.hidden.sum(0).div_(rows)
-        centred = torch.sub(memory.hidden, mean, out=memory.centred)
-        variance = torch.mul(centred, centred, out=memory.scratch).sum(0).div_(rows)
-        _update_running_statistics(norm, mean, variance * (rows / (rows - 1)))
-        # Scaling what is kept costs nothing as a part of the normalisation.
         kept = max(round((1 - dropout) * _UNIT), 1) / _UNIT
-        deviation_inverse = variance.add_(norm.eps).rsqrt_()
-        scale = (deviation_inverse * norm_weight).div_(kept)
-        output = torch.addcmul(norm_bias / kept, centred, scale)
-        if kept < 1:
-            output.mul_(_draw_mask(memory, kept))
-
-        ctx.lease, ctx.kept, ctx.shape = lease, kept, (steps, batch, inputs)
-        ctx.save_for_backward(x, weight_ih, weight_hh, deviation_inverse, scale)
-        return output.view(steps, batch, -1)
+        rows = x.transpose(0, 1).reshape(-1, inputs)
+        ctx.saved = []
+        for depth, (layer, norm) in enumerate(zip(memory.layers, norms, strict=True)):
+            weight_ih, weight_hh, bias_ih, bias_hh, weight, bias = parameters[6 * depth :][:6]
+            torch.addmm(bias_ih + bias_hh, rows, weight_ih.t(), out=memory.gates)
+            hidden = _run_forward(memory, layer, weight_hh)
+            # What is kept is scaled up as a part of the normalisation, where it costs nothing.
+            scale = weight * (1 / kept)
+            output, *statistics = torch.native_batch_norm(
+                hidden,
+                scale,
+                bias * (1 / kept),
+                norm.running_mean,
+                norm.running_var,
+                training=True,
+                momentum=norm.momentum or 0.0,
+                eps=norm.eps,
+            )
+            norm.get_buffer("num_batches_tracked").add_(1)
+            ctx.saved.append((rows, scale, *statistics))
+            if kept < 1:
+                # Of the last layer only the last time step goes on.
+                needed = layer.mask if depth < len(norms) - 1 else layer.mask[-1:]
+                _draw_mask(memory, needed, kept)
+                output.mul_(layer.mask.view_as(output))
+            rows = output if depth == 0 else output.add_(rows)
+        ctx.lease, ctx.kept, ctx.shape, ctx.eps = lease, kept, x.shape, norms[0].eps
+        ctx.save_for_backward(*parameters)
+        return rows[-batch:].clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        x, weight_ih, weight_hh, deviation_inverse, scale = ctx.saved_tensors
         memory: _Memory = ctx.lease.memory
-        batch, rows = ctx.shape[1], len(x)
-        grad = grad_output.reshape(rows, -1)
-        if ctx.kept < 1:
-            grad = grad * memory.mask
-        grad_bias = grad.sum(0)
-        grad_weight = torch.mul(grad, memory.centred, out=memory.scratch).sum(0)
-        grad_weight.mul_(deviation_inverse)
-        # Through the mean and the variance of the batch.
-        by_mean = (grad_bias * scale).div_(-rows)
-        by_variance = (grad_weight * scale).mul_(deviation_inverse).div_(-rows)
-        grad_hidden = torch.addcmul(by_mean, grad, scale).addcmul_(memory.centred, by_variance)
-
-        _run_backward(memory, weight_hh, grad_hidden, batch)
-        grad_gates = memory.grad_gates
-        grad_lstm_bias = grad_gates.sum(0)
-        return (
-            (grad_gates @ weight_ih).view(ctx.shape) if ctx.needs_input_grad[0] else None,
-            grad_gates.t() @ x,
-            # The hidden state of a step reaches the gates of the next one.
-            grad_gates[batch:].t() @ memory.hidden[: rows - batch],
-            grad_lstm_bias,
-            grad_lstm_bias.clone(),
-            grad_weight.div_(ctx.kept),
-            grad_bias.div_(ctx.kept),
-            *(None, None, None),
-        )
-
-
-def _run_forward(memory: _Memory, weight_hh: Tensor) -> None:
-    """Turn the projected input into gates, cells and hidden states, one time step after another."""
-    recurrence = weight_hh.t()
-    last_cell = last_hidden = None
-    for views in memory.forward_views:
-        gates, in_and_forget, in_gate, forget_gate, candidate, out_gate, cell, tanh, hidden = views
-        if last_hidden is not None:
-            gates.addmm_(last_hidden, recurrence)
-        in_and_forget.sigmoid_()
-        torch.mul(in_gate, candidate.tanh_(), out=cell)
-        if last_cell is not None:
-            cell.addcmul_(forget_gate, last_cell)
-        torch.mul(out_gate.sigmoid_(), torch.tanh(cell, out=tanh), out=hidden)
-        last_cell, last_hidden = cell, hidden
+        batch, steps, inputs = ctx.shape
+        parameters, grads = ctx.saved_tensors, []
+        gates, grad = memory.gates, memory.grad
+        grad[:-batch].zero_()
+        grad[-batch:] = grad_output
+        for depth in reversed(range(len(memory.layers))):
+            layer, (rows, scale, *statistics) = memory.layers[depth], ctx.saved[depth]
+            weight_ih, weight_hh = parameters[6 * depth :][:2]
+            hidden, masked = layer.hidden.flatten(0, 1), grad
+            if ctx.kept < 1:
+                masked = grad * layer.mask.view_as(grad)
+            grad_hidden, grad_scale, grad_shift = _norm_backward(
+                masked, hidden, scale, None, None, *statistics, True, ctx.eps, [True] * 3
+            )
+            _run_backward(memory, layer, weight_hh, grad_hidden)
+            grad_bias = gates.sum(0)
+            grads[:0] = [
+                gates.t() @ rows,
+                # The hidden state of a time step reaches the gates of the next one.
+                gates[batch:].t() @ hidden[:-batch],
+                grad_bias,
+                grad_bias.clone(),
+                grad_scale.mul_(1 / ctx.kept),
+                grad_shift.mul_(1 / ctx.kept),
+            ]
+            if depth > 0:
+                grad.addmm_(gates, weight_ih)
+        grad_x = None
+        if ctx.needs_input_grad[0]:
+            grad_x = (gates @ parameters[0]).view(steps, batch, inputs).transpose(0, 1)
+        return grad_x, None, None, None, *grads
 
 
-def _run_backward(memory: _Memory, weight_hh: Tensor, grad_hidden: Tensor, batch: int) -> None:
-    """Turn gradients of the hidden states into those of the gates, the last time step first."""
-    in_gate, forget_gate, candidate, out_gate = memory.each_gate
-    by_in, by_forget, by_candidate, by_out = memory.each_grad
-    rows = len(forget_gate)
-    # What each gate does to the cell, or to the hidden state, does not depend on other time steps.
-    _sigmoid_backward(candidate, in_gate, grad_input=by_in)
-    by_forget[:batch].zero_()
-    _sigmoid_backward(
-        memory.cell[: rows - batch], forget_gate[batch:], grad_input=by_forget[batch:]
-    )
-    _tanh_backward(in_gate, candidate, grad_input=by_candidate)
-    _sigmoid_backward(memory.cell_tanh, out_gate, grad_input=by_out)
-    _tanh_backward(out_gate, memory.cell_tanh, grad_input=memory.scratch)
+def _run_forward(memory: _Memory, layer: _LayerMemory, weight_hh: Tensor) -> Tensor:
+    """Turn projected inputs into hidden states ``(N, H)``, one time step after another."""
+    recurrence, last = weight_hh.t(), None
+    for gate_views, views in zip(memory.gate_views, layer.views, strict=True):
+        gates, in_and_forget, candidate, out_gate, _ = gate_views
+        active, active_in, active_forget, active_out, inner, last_cell, cell, tanh, hidden = views
+        if last is not None:
+            gates.addmm_(last, recurrence)
+        torch.sigmoid(in_and_forget, out=active)
+        torch.tanh(candidate, out=inner)
+        torch.sigmoid(out_gate, out=active_out)
+        torch.mul(active_in, inner, out=cell)
+        cell.addcmul_(active_forget, last_cell)
+        torch.mul(active_out, torch.tanh(cell, out=tanh), out=hidden)
+        last = hidden
+    return layer.hidden.flatten(0, 1)
 
-    grad_cell = memory.grad_cell
+
+def _run_backward(
+    memory: _Memory, layer: _LayerMemory, weight_hh: Tensor, grad_hidden: Tensor
+) -> None:
+    """Turn the gradient of hidden states into that of the gates, the last time step first."""
+    by_cell, by_hidden, cell_by_hidden = memory.by_cell, memory.by_hidden, memory.cell_by_hidden
+    active, inner, out_gate = layer.active, layer.inner[:-1], layer.active[:, 2]
+    # How the cell and the hidden state depend on the gates is known for all time steps at once.
+    _sigmoid_backward(inner, active[:, :2], grad_input=by_cell[:, :2])
+    _tanh_backward(active[:, 0], inner[:, 0], grad_input=by_cell[:, 2])
+    _sigmoid_backward(layer.tanh, out_gate, grad_input=by_hidden)
+    _tanh_backward(out_gate, layer.tanh, grad_input=cell_by_hidden)
+    grad_cell, grads = memory.grad_cell.zero_(), grad_hidden.split(len(memory.grad_cell))
     next_gates = next_forget = None
-    for grad, views in zip(reversed(grad_hidden.split(batch)), memory.backward_views, strict=True):
-        gates, by_cell, output, forget_gate, cell_of_hidden = views
-        if next_gates is None or next_forget is None:
-            torch.mul(grad, cell_of_hidden, out=grad_cell)
-        else:
+    for step in reversed(range(len(grads))):
+        grad, (gates, _, _, out_grad, cell_grads) = grads[step], memory.gate_views[step]
+        if next_gates is not None:
             grad.addmm_(next_gates, weight_hh)
-            grad_cell.mul_(next_forget).addcmul_(grad, cell_of_hidden)
-        by_cell.mul_(memory.grad_cell_of_gates)
-        output.mul_(grad)
-        next_gates, next_forget = gates, forget_gate
+            grad_cell.mul_(next_forget)
+        grad_cell.addcmul_(grad, cell_by_hidden[step])
+        torch.mul(by_cell[step], grad_cell, out=cell_grads)
+        torch.mul(by_hidden[step], grad, out=out_grad)
+        next_gates, next_forget = gates, layer.views[step][2]
 
 
-def _update_running_statistics(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor) -> None:
-    """Let the statistics used in evaluation follow those of the batch."""
-    momentum = norm.momentum or 0.0
-    norm.get_buffer("running_mean").lerp_(mean, momentum)
-    norm.get_buffer("running_var").lerp_(variance, momentum)
-    norm.get_buffer("num_batches_tracked").add_(1)
-
-
-def _draw_mask(memory: _Memory, kept: float) -> Tensor:
+def _draw_mask(memory: _Memory, mask: Tensor, kept: float) -> None:
     """Draw a mask: 1 for each value that is kept, 0 for the others."""
-    bits = memory.bits.random_(-(2**63), None).view(torch.int16)[: memory.mask.numel()]
+    bits = memory.bits[: -(-mask.numel() // 4)].random_(-(2**63), None).view(torch.int16)
     threshold = round(kept * _UNIT) - _UNIT // 2
-    return torch.lt(bits.view_as(memory.mask), threshold, out=memory.mask)
+    torch.lt(bits[: mask.numel()].view_as(mask), threshold, out=mask)

@@ -7,10 +7,9 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from freqai_lstm.exceptions import WindowError
-from freqai_lstm.lstm import LayerMemory, advance, train_layer
+from freqai_lstm.lstm import TrainingMemory, advance, train_layers
 from freqai_lstm.windows import window_rows
 
 MODEL_VERSION = 1
@@ -54,6 +53,8 @@ class PyTorchLSTMModel(nn.Module):
         super().__init__()
         self.input_dim = input_dim
         self.window_size = window_size
+        self.dropout_percent = dropout_percent
+        self._memory = TrainingMemory()
         self.layers = nn.ModuleList(
             _LSTMLayer(input_dim if depth == 0 else hidden_dim, hidden_dim, dropout_percent)
             for depth in range(num_lstm_layers)
@@ -77,11 +78,22 @@ class PyTorchLSTMModel(nn.Module):
             was built for.
         """
         self._check(*x.shape[1:])
-        first, *deeper = self.layers
-        hidden = first(x)
-        for layer in deeper:
-            hidden = hidden + layer(hidden)
-        return self._labels(hidden[:, -1], x[:, -1])
+        if self.training and x.device.type == "cpu":
+            lstms = [layer.lstm for layer in self.layers]
+            norms = [layer.norm for layer in self.layers]
+            last = train_layers(x, lstms, norms, self.dropout_percent, self._memory)
+        else:
+            first, *deeper = self.layers
+            hidden = first(x)
+            for layer in deeper:
+                hidden = hidden + layer(hidden)
+            last = hidden[:, -1]
+        return self._labels(last, x[:, -1])
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and evaluation, which needs no working memory."""
+        self._memory.clear()
+        return super().train(mode)
 
     def predict(self, features: Tensor, ends: Tensor) -> Tensor:
         """Predict the labels of the rows that end a window, in evaluation mode.
@@ -130,27 +142,18 @@ class _LSTMLayer(nn.Module):
         self.lstm = nn.LSTM(input_size, hidden_size, batch_first=True)
         self.norm = nn.BatchNorm1d(hidden_size)
         self.dropout = nn.Dropout(dropout)
-        self._memory = LayerMemory()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, T, input_size)`` to ``(B, T, H)``."""
-        if self.training and x.device.type == "cpu":
-            by_time = x.transpose(0, 1)
-            output = train_layer(by_time, self.lstm, self.norm, self.dropout.p, self._memory)
-            return output.transpose(0, 1)
         sequence, _ = self.lstm(x)
         # The statistics of a feature are taken over batch and time alike.
         normalised = self.norm(sequence.flatten(0, 1)).view_as(sequence)
         return self.dropout(normalised)  # type: ignore[no-any-return]
 
-    def train(self, mode: bool = True) -> Self:
-        """Switch between training and evaluation, which needs no working memory."""
-        self._memory.clear()
-        return super().train(mode)
-
     def project(self, x: Tensor) -> Tensor:
-        """Map inputs ``(B, input_size)`` to the gates' part that depends on them, ``(B, 4 * H)``."""
-        return linear(x, self.lstm.weight_ih_l0, self.lstm.bias_ih_l0 + self.lstm.bias_hh_l0)
+        """Map inputs ``(B, input_size)`` to what they add to the gates, ``(B, 4 * H)``."""
+        lstm = self.lstm
+        return torch.addmm(lstm.bias_ih_l0 + lstm.bias_hh_l0, x, lstm.weight_ih_l0.t())
 
     def zero_state(self, batch: int) -> tuple[Tensor, Tensor]:
         """Return the hidden state and the cell before the first candle, each ``(B, H)``."""

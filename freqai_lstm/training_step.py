@@ -60,7 +60,8 @@ class TrainingStep:
     def __call__(self, ends: Tensor) -> None:
         """Train on the windows that end at the given rows, shape ``(batch,)``."""
         split = self.split
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self.parameters:
+            parameter.grad = None
         predicted = self.model(gather_windows(split.features, ends, self.model.window_size))
         squared_error = (predicted - split.labels[ends]).square().mean(dim=1)
         loss = (squared_error * split.weights[ends]).mean()
@@ -155,7 +156,6 @@ class CapturedStep(TrainingStep):
         for group, rate in zip(groups, self._rates, strict=True):
             group.update(lr=rate, capturable=True)
         try:
-            self.optimizer.zero_grad(set_to_none=True)
             with torch.cuda.graph(graph):
                 super().__call__(ends)
         finally:
