@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from freqai_lstm.lstm_memory import LayerMemory, Memory, TrainingMemory
+
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 _norm_backward = torch.ops.aten.native_batch_norm_backward
@@ -43,7 +45,7 @@ def train_layers(
     lstms: Sequence[nn.LSTM],
     norms: Sequence[nn.BatchNorm1d],
     dropout: float,
-    memory: "TrainingMemory",
+    memory: TrainingMemory,
 ) -> Tensor:
     """Run stacked layers in training mode and return the output of the last time step.
 
@@ -61,97 +63,15 @@ def train_layers(
     parameters = [
         parameter
         for lstm, norm in zip(lstms, norms, strict=True)
-        for parameter in (
-            *(lstm.weight_ih_l0, lstm.weight_hh_l0, lstm.bias_ih_l0, lstm.bias_hh_l0),
-            *(norm.weight, norm.bias),
-        )
+        for parameter in (*lstm.all_weights[0], norm.weight, norm.bias)
     ]
     output: Tensor = _TrainLayers.apply(x, norms, dropout, memory, *parameters)  # type: ignore[no-untyped-call]
     return output
 
 
-class TrainingMemory:
-    """Working memory of a network, taken for a training step and given back with its graph.
-
-    Two graphs never share any. A copy of it, and what is unpickled, starts empty.
-    """
-
-    def __init__(self) -> None:
-        self._free: dict[tuple[Any, ...], list[_Memory]] = {}
-
-    def take(self, *shape: Any) -> "_Lease":
-        """Return free memory for a number of layers, T, B, H and a dtype."""
-        return _Lease(self._free.setdefault(shape, []), *shape)
-
-    def clear(self) -> None:
-        """Let go of all free memory."""
-        self._free = {}
-
-    def __reduce__(self) -> tuple[type["TrainingMemory"], tuple[()]]:
-        return TrainingMemory, ()
-
-
-class _Lease:
-    """Holds memory for as long as the graph of one training step lives."""
-
-    def __init__(self, free: list["_Memory"], *shape: Any) -> None:
-        self.free = free
-        self.memory = free.pop() if free else _Memory(*shape)
-
-    def __del__(self) -> None:
-        self.free.append(self.memory)
-
-
-class _Memory:
-    """What a training step writes: what each layer keeps for the way back, and shared scratch."""
-
-    def __init__(
-        self, layers: int, steps: int, batch: int, hidden_size: int, dtype: torch.dtype
-    ) -> None:
-        shape = (batch, hidden_size)
-        # Gates before their activation on the way there, and their gradients on the way back.
-        self.gates = torch.empty(steps * batch, 4 * hidden_size, dtype=dtype)
-        self.by_cell = torch.empty(steps, 3, *shape, dtype=dtype)
-        self.by_hidden, self.cell_by_hidden = torch.empty(2, steps, *shape, dtype=dtype)
-        self.grad_cell = torch.empty(shape, dtype=dtype)
-        self.grad = torch.empty(steps * batch, hidden_size, dtype=dtype)
-        self.bits = torch.empty(-(-self.grad.numel() // 4), dtype=torch.int64)
-        # Per time step: all gates, each gate apart, and those of the cell (in, forget, candidate).
-        each_step = self.gates.view(steps, batch, 4, hidden_size).transpose(1, 2)
-        self.gate_views = list(
-            zip(
-                self.gates.split(batch),
-                *(each_step[:, :2], each_step[:, 2], each_step[:, 3], each_step[:, :3]),
-                strict=True,
-            )
-        )
-        self.layers = [_LayerMemory(steps, shape, dtype) for _ in range(layers)]
-
-
-class _LayerMemory:
-    """What one layer keeps for the way back, and the views of it for each time step."""
-
-    def __init__(self, steps: int, shape: tuple[int, int], dtype: torch.dtype) -> None:
-        self.active = torch.empty(steps, 3, *shape, dtype=dtype)
-        """Input, forget and output gate."""
-        self.inner = torch.zeros(steps + 1, 2, *shape, dtype=dtype)
-        """The candidate of a time step and the cell before it, as the input and the forget gate
-        multiply them; the first cell stays zero."""
-        self.tanh, self.hidden = torch.empty(2, steps, *shape, dtype=dtype)
-        self.mask = torch.zeros(steps, *shape, dtype=dtype)
-        self.views = list(
-            zip(
-                *(self.active[:, :2], *self.active.unbind(1)),
-                *(self.inner[:-1, 0], self.inner[:-1, 1], self.inner[1:, 1]),
-                *(self.tanh, self.hidden),
-                strict=True,
-            )
-        )
-
-
 class _TrainLayers(Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         x: Tensor,
         norms: Sequence[nn.BatchNorm1d],
@@ -161,7 +81,7 @@ class _TrainLayers(Function):
     ) -> Tensor:
         batch, steps, inputs = x.shape
         lease = training_memory.take(len(norms), steps, batch, parameters[1].shape[1], x.dtype)
-        memory: _Memory = lease.memory
+        memory: Memory = lease.memory
         kept = max(round((1 - dropout) * _UNIT), 1) / _UNIT
         rows = x.transpose(0, 1).reshape(-1, inputs)
         ctx.saved = []
@@ -191,21 +111,23 @@ class _TrainLayers(Function):
             rows = output if depth == 0 else output.add_(rows)
         ctx.lease, ctx.kept, ctx.shape, ctx.eps = lease, kept, x.shape, norms[0].eps
         ctx.save_for_backward(*parameters)
-        return rows[-batch:].clone()
+        last: Tensor = rows[-batch:].clone()
+        return last
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        memory: _Memory = ctx.lease.memory
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+        memory: Memory = ctx.lease.memory
         batch, steps, inputs = ctx.shape
-        parameters, grads = ctx.saved_tensors, []
+        parameters = ctx.saved_tensors
+        gradients: list[Tensor] = []
         gates, grad = memory.gates, memory.grad
         grad[:-batch].zero_()
         grad[-batch:] = grad_output
         for depth in reversed(range(len(memory.layers))):
             layer, (rows, scale, *statistics) = memory.layers[depth], ctx.saved[depth]
             weight_ih, weight_hh = parameters[6 * depth :][:2]
-            hidden, masked = layer.hidden.flatten(0, 1), grad
+            hidden, masked = layer.rows, grad
             if ctx.kept < 1:
                 masked = grad * layer.mask.view_as(grad)
             grad_hidden, grad_scale, grad_shift = _norm_backward(
@@ -213,7 +135,7 @@ class _TrainLayers(Function):
             )
             _run_backward(memory, layer, weight_hh, grad_hidden)
             grad_bias = gates.sum(0)
-            grads[:0] = [
+            gradients[:0] = [
                 gates.t() @ rows,
                 # The hidden state of a time step reaches the gates of the next one.
                 gates[batch:].t() @ hidden[:-batch],
@@ -227,52 +149,48 @@ class _TrainLayers(Function):
         grad_x = None
         if ctx.needs_input_grad[0]:
             grad_x = (gates @ parameters[0]).view(steps, batch, inputs).transpose(0, 1)
-        return grad_x, None, None, None, *grads
+        return grad_x, None, None, None, *gradients
 
 
-def _run_forward(memory: _Memory, layer: _LayerMemory, weight_hh: Tensor) -> Tensor:
+def _run_forward(memory: Memory, layer: LayerMemory, weight_hh: Tensor) -> Tensor:
     """Turn projected inputs into hidden states ``(N, H)``, one time step after another."""
     recurrence, last = weight_hh.t(), None
-    for gate_views, views in zip(memory.gate_views, layer.views, strict=True):
-        gates, in_and_forget, candidate, out_gate, _ = gate_views
-        active, active_in, active_forget, active_out, inner, last_cell, cell, tanh, hidden = views
+    for scratch, kept in zip(memory.each_step, layer.each_step, strict=True):
         if last is not None:
-            gates.addmm_(last, recurrence)
-        torch.sigmoid(in_and_forget, out=active)
-        torch.tanh(candidate, out=inner)
-        torch.sigmoid(out_gate, out=active_out)
-        torch.mul(active_in, inner, out=cell)
-        cell.addcmul_(active_forget, last_cell)
-        torch.mul(active_out, torch.tanh(cell, out=tanh), out=hidden)
-        last = hidden
-    return layer.hidden.flatten(0, 1)
+            scratch.gates.addmm_(last, recurrence)
+        torch.sigmoid(scratch.in_and_forget, out=kept.in_and_forget)
+        torch.tanh(scratch.candidate, out=kept.candidate)
+        torch.sigmoid(scratch.out_gate, out=kept.out_gate)
+        torch.mul(kept.in_gate, kept.candidate, out=kept.cell)
+        kept.cell.addcmul_(kept.forget_gate, kept.last_cell)
+        last = torch.mul(kept.out_gate, torch.tanh(kept.cell, out=kept.tanh), out=kept.hidden)
+    return layer.rows
 
 
-def _run_backward(
-    memory: _Memory, layer: _LayerMemory, weight_hh: Tensor, grad_hidden: Tensor
-) -> None:
+def _run_backward(memory: Memory, layer: LayerMemory, weight_hh: Tensor, grad_rows: Tensor) -> None:
     """Turn the gradient of hidden states into that of the gates, the last time step first."""
-    by_cell, by_hidden, cell_by_hidden = memory.by_cell, memory.by_hidden, memory.cell_by_hidden
     active, inner, out_gate = layer.active, layer.inner[:-1], layer.active[:, 2]
     # How the cell and the hidden state depend on the gates is known for all time steps at once.
-    _sigmoid_backward(inner, active[:, :2], grad_input=by_cell[:, :2])
-    _tanh_backward(active[:, 0], inner[:, 0], grad_input=by_cell[:, 2])
-    _sigmoid_backward(layer.tanh, out_gate, grad_input=by_hidden)
-    _tanh_backward(out_gate, layer.tanh, grad_input=cell_by_hidden)
-    grad_cell, grads = memory.grad_cell.zero_(), grad_hidden.split(len(memory.grad_cell))
+    _sigmoid_backward(inner, active[:, :2], grad_input=memory.by_cell[:, :2])
+    _tanh_backward(active[:, 0], inner[:, 0], grad_input=memory.by_cell[:, 2])
+    _sigmoid_backward(layer.tanh, out_gate, grad_input=memory.by_hidden)
+    _tanh_backward(out_gate, layer.tanh, grad_input=memory.cell_by_hidden)
+    grad_cell = memory.grad_cell.zero_()
     next_gates = next_forget = None
-    for step in reversed(range(len(grads))):
-        grad, (gates, _, _, out_grad, cell_grads) = grads[step], memory.gate_views[step]
-        if next_gates is not None:
+    grads = grad_rows.view_as(layer.hidden).unbind()
+    for grad, scratch, kept in zip(
+        reversed(grads), reversed(memory.each_step), reversed(layer.each_step), strict=True
+    ):
+        if next_gates is not None and next_forget is not None:
             grad.addmm_(next_gates, weight_hh)
             grad_cell.mul_(next_forget)
-        grad_cell.addcmul_(grad, cell_by_hidden[step])
-        torch.mul(by_cell[step], grad_cell, out=cell_grads)
-        torch.mul(by_hidden[step], grad, out=out_grad)
-        next_gates, next_forget = gates, layer.views[step][2]
+        grad_cell.addcmul_(grad, scratch.cell_by_hidden)
+        torch.mul(scratch.by_cell, grad_cell, out=scratch.cell_gates)
+        torch.mul(scratch.by_hidden, grad, out=scratch.out_gate)
+        next_gates, next_forget = scratch.gates, kept.forget_gate
 
 
-def _draw_mask(memory: _Memory, mask: Tensor, kept: float) -> None:
+def _draw_mask(memory: Memory, mask: Tensor, kept: float) -> None:
     """Draw a mask: 1 for each value that is kept, 0 for the others."""
     bits = memory.bits[: -(-mask.numel() // 4)].random_(-(2**63), None).view(torch.int16)
     threshold = round(kept * _UNIT) - _UNIT // 2

@@ -3,13 +3,14 @@
 Shapes: B windows in a batch, T candles in a window, F features, H hidden units, L labels.
 """
 
-from typing import Self
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
 
 from freqai_lstm.exceptions import WindowError
-from freqai_lstm.lstm import TrainingMemory, advance, train_layers
+from freqai_lstm.lstm import advance, train_layers
+from freqai_lstm.lstm_memory import TrainingMemory
 from freqai_lstm.windows import window_rows
 
 MODEL_VERSION = 1
@@ -79,11 +80,10 @@ class PyTorchLSTMModel(nn.Module):
         """
         self._check(*x.shape[1:])
         if self.training and x.device.type == "cpu":
-            lstms = [layer.lstm for layer in self.layers]
-            norms = [layer.norm for layer in self.layers]
+            lstms, norms = zip(*((layer.lstm, layer.norm) for layer in self._stack), strict=True)
             last = train_layers(x, lstms, norms, self.dropout_percent, self._memory)
         else:
-            first, *deeper = self.layers
+            first, *deeper = self._stack
             hidden = first(x)
             for layer in deeper:
                 hidden = hidden + layer(hidden)
@@ -110,16 +110,20 @@ class PyTorchLSTMModel(nn.Module):
         windows = window_rows(ends, self.window_size)
         if features.device.type != "cpu":
             return self(features[windows].transpose(0, 1))  # type: ignore[no-any-return]
-        first, *deeper = self.layers
+        first, *deeper = self._stack
         rows, places = torch.unique(windows, return_inverse=True)
         projected = first.project(features[rows])
-        states = [layer.zero_state(len(ends)) for layer in self.layers]
+        states = [layer.zero_state(len(ends)) for layer in self._stack]
         hidden = projected
         for place in places:
             hidden = first.advance(projected[place], states[0])
             for layer, state in zip(deeper, states[1:], strict=True):
                 hidden += layer.advance(layer.project(hidden), state)
         return self._labels(hidden, features[ends])
+
+    @property
+    def _stack(self) -> "list[_LSTMLayer]":
+        return cast("list[_LSTMLayer]", list(self.layers))
 
     def _labels(self, hidden: Tensor, newest: Tensor) -> Tensor:
         """Return the labels for the last hidden state and the newest candle of each window."""
@@ -152,16 +156,16 @@ class _LSTMLayer(nn.Module):
 
     def project(self, x: Tensor) -> Tensor:
         """Map inputs ``(B, input_size)`` to what they add to the gates, ``(B, 4 * H)``."""
-        lstm = self.lstm
-        return torch.addmm(lstm.bias_ih_l0 + lstm.bias_hh_l0, x, lstm.weight_ih_l0.t())
+        weight_ih, _, bias_ih, bias_hh = self.lstm.all_weights[0]
+        return torch.addmm(bias_ih + bias_hh, x, weight_ih.t())
 
     def zero_state(self, batch: int) -> tuple[Tensor, Tensor]:
         """Return the hidden state and the cell before the first candle, each ``(B, H)``."""
-        hidden, cell = self.lstm.weight_hh_l0.new_zeros(2, batch, self.lstm.hidden_size)
+        hidden, cell = self.norm.weight.new_zeros(2, batch, self.lstm.hidden_size)
         return hidden, cell
 
     def advance(self, gates: Tensor, state: tuple[Tensor, Tensor]) -> Tensor:
         """Advance the state by a candle, in place, and return the normalised output ``(B, H)``."""
         hidden, cell = state
-        advance(gates, self.lstm.weight_hh_l0, hidden, cell)
+        advance(gates, self.lstm.all_weights[0][1], hidden, cell)
         return self.norm(hidden)  # type: ignore[no-any-return]

@@ -149,8 +149,9 @@ def evaluate(model: PyTorchLSTMModel, split: Split) -> tuple[float, float]:
     """
     predicted, labels = predict_windows(model, split.features, split.ends), split.labels[split.ends]
     loss = nn.functional.mse_loss(predicted, labels)
-    centred = torch.stack([predicted - predicted.mean(dim=0), labels - labels.mean(dim=0)])
-    correlation = nn.functional.cosine_similarity(*centred, dim=0).mean()
+    correlation = nn.functional.cosine_similarity(
+        predicted - predicted.mean(dim=0), labels - labels.mean(dim=0), dim=0
+    ).mean()
     return loss.item(), correlation.item()
 
 

@@ -127,7 +127,7 @@ class CapturedStep(TrainingStep):
 
     def _run_aside(self, ends: Tensor) -> None:
         """Run a step on a stream of its own, as a capture will."""
-        stream = torch.cuda.Stream()
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             super().__call__(ends)

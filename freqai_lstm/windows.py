@@ -68,4 +68,4 @@ def gather_windows(features: Tensor, ends: Tensor, window_size: int) -> Tensor:
     """
     rows = window_rows(ends, window_size)
     gathered = features.index_select(0, rows.flatten())
-    return gathered.unflatten(0, rows.shape).transpose(0, 1)
+    return gathered.view(*rows.shape, features.shape[1]).transpose(0, 1)
