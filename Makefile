@@ -21,7 +21,7 @@ SOURCES := freqai_lstm user_data/freqaimodels user_data/strategies tests benchma
 export CONFIG PAIRS TIMERANGE EPOCHS JOBS LOSS SPLIT
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install install-dev backtest hyperopt test check format clean
+.PHONY: help install install-dev backtest hyperopt test bench check format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,9 @@ hyperopt: $(VENV)/.installed ## Search weights and thresholds, and confirm them,
 
 test: $(VENV)/.installed-dev ## Run the tests
 	pytest --numprocesses auto --dist loadfile
+
+bench: $(VENV)/.installed ## Measure training and prediction against plain PyTorch and stock FreqAI
+	python -m benchmarks.speed $(if $(DATADIR),--datadir "$(DATADIR)")
 
 check: $(VENV)/.installed-dev ## Lint, type-check and spell-check
 	ruff format --check $(SOURCES)

@@ -118,7 +118,7 @@ class LayerMemory:
         self.inner = torch.zeros(steps + 1, 2, *shape, dtype=dtype)
         self.tanh, self.hidden = torch.empty(2, steps, *shape, dtype=dtype)
         self.mask = torch.zeros(steps, *shape, dtype=dtype)
-        self.rows = self.hidden.flatten(0, 1)
+        self.rows: Tensor = self.hidden.flatten(0, 1)
         candidates, cells = self.inner.unbind(1)
         self.each_step = list(
             map(

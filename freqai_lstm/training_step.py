@@ -7,6 +7,7 @@ step at once.
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -149,16 +150,19 @@ class CapturedStep(TrainingStep):
     def _capture(self, ends: Tensor) -> torch.cuda.CUDAGraph:
         """Capture a step on what ``ends`` will hold, without running it."""
         groups = self.optimizer.param_groups
+        kept: list[dict[str, Any]] = [
+            {str(key): group[key] for key in ("lr", "capturable") if key in group}
+            for group in groups
+        ]
         # The schedule changes the learning rate on the host; a graph can only read the device.
-        on_host = [group["lr"] for group in groups]
-        self._rates = [torch.tensor(rate, device=ends.device) for rate in on_host]
+        self._rates = [torch.tensor(group["lr"], device=ends.device) for group in groups]
         graph = torch.cuda.CUDAGraph()
         for group, rate in zip(groups, self._rates, strict=True):
-            group.update(lr=rate, capturable=True)
+            group.update(dict.fromkeys(group.keys() & {"capturable"}, True), lr=rate)
         try:
             with torch.cuda.graph(graph):
                 super().__call__(ends)
         finally:
-            for group, value in zip(groups, on_host, strict=True):
-                group["lr"] = value
+            for group, values in zip(groups, kept, strict=True):
+                group.update(values)
         return graph

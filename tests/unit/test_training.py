@@ -306,6 +306,30 @@ def test_test_loss_is_unweighted() -> None:
     assert evaluate(model, weighted) == evaluate(model, test)
 
 
+def test_skill_of_an_epoch_is_the_mean_correlation_with_the_test_labels() -> None:
+    test = make_split(12, seed=1)
+    run = Run(make_split(20), test)
+    labels = test.labels[test.ends]
+    model = make_model()
+    for weights, skill in zip(run.after_epoch, run.history.test_correlation, strict=True):
+        model.load_state_dict(weights)
+        predicted = predict_windows(model, test.features, test.ends)
+        each = [np.corrcoef(predicted[:, label], labels[:, label])[0, 1] for label in range(LABELS)]
+        assert skill == pytest.approx(np.mean(each), abs=1e-5)
+
+
+def test_label_that_never_changes_has_no_skill() -> None:
+    test, model = make_split(12), make_model()
+    labels = test.labels.clone()
+    _, skill = evaluate(model, test)
+    labels[:, 0] = 3.0
+    _, without = evaluate(model, replace(test, labels=labels))
+    labels[:, 1] = 3.0
+    assert evaluate(model, replace(test, labels=labels))[1] == 0
+    assert 0 < abs(without) < 1
+    assert without != skill
+
+
 # Early stopping
 
 
