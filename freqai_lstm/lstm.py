@@ -27,17 +27,25 @@ _UNIT = 2**16
 exact to 1/65536. What is kept is scaled by the very share that is kept."""
 
 
-def advance(gates: Tensor, weight_hh: Tensor, hidden: Tensor, cell: Tensor) -> None:
-    """Advance an LSTM by one time step, in place, without gradients.
+def run_projected(projected: Tensor, places: Tensor, weight_hh: Tensor) -> Tensor:
+    """Run one LSTM over windows of rows whose input is projected already, without gradients.
 
-    :param gates: Projected input with both biases, shape ``(B, 4 * H)``; overwritten.
+    :param projected: What the input of each row adds to the gates, biases included, shape
+        ``(rows, 4 * H)``; windows may share rows.
+    :param places: Rows of the windows, shape ``(T, B)``, oldest first.
     :param weight_hh: Weights of the recurrence, shape ``(4 * H, H)``.
-    :param hidden: Hidden state, shape ``(B, H)``; overwritten.
-    :param cell: Cell state, shape ``(B, H)``; overwritten.
+    :return: Hidden states, shape ``(T, B, H)``.
     """
-    in_gate, forget_gate, candidate, out_gate = gates.addmm_(hidden, weight_hh.t()).chunk(4, dim=1)
-    cell.mul_(forget_gate.sigmoid_()).addcmul_(in_gate.sigmoid_(), candidate.tanh_())
-    torch.mul(out_gate.sigmoid_(), cell.tanh(), out=hidden)
+    sequence = projected.new_empty(*places.shape, weight_hh.shape[1])
+    cell, last = torch.zeros_like(sequence[0]), None
+    for rows, hidden in zip(places, sequence, strict=True):
+        gates = projected.index_select(0, rows)
+        if last is not None:
+            gates.addmm_(last, weight_hh.t())
+        in_gate, forget_gate, candidate, out_gate = gates.chunk(4, dim=1)
+        cell.mul_(forget_gate.sigmoid_()).addcmul_(in_gate.sigmoid_(), candidate.tanh_())
+        last = torch.mul(out_gate.sigmoid_(), cell.tanh(), out=hidden)
+    return sequence
 
 
 def train_layers(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from freqai_lstm.exceptions import WindowError
-from freqai_lstm.lstm import advance, train_layers
+from freqai_lstm.lstm import run_projected, train_layers
 from freqai_lstm.lstm_memory import TrainingMemory
 from freqai_lstm.windows import window_rows
 
@@ -17,8 +17,8 @@ MODEL_VERSION = 1
 """Raised whenever saved models of an older package would predict something else."""
 
 
-_MANY_WINDOWS = 16
-"""From so many windows on, advancing candle by candle is quicker than whole windows."""
+_MANY_WINDOWS = 64
+"""From so many windows on, it pays to let the first layer see each row once."""
 
 
 class PyTorchLSTMModel(nn.Module):
@@ -87,11 +87,8 @@ class PyTorchLSTMModel(nn.Module):
             lstms, norms = zip(*((layer.lstm, layer.norm) for layer in self._stack), strict=True)
             last = train_layers(x, lstms, norms, self.dropout_percent, self._memory)
         else:
-            first, *deeper = self._stack
-            hidden = first(x)
-            for layer in deeper:
-                hidden = hidden + layer(hidden)
-            last = hidden[:, -1]
+            first, *_ = self._stack
+            last = self._deeper(first(x))[:, -1]
         return self._labels(last, x[:, -1])
 
     def train(self, mode: bool = True) -> Self:
@@ -102,8 +99,8 @@ class PyTorchLSTMModel(nn.Module):
     def predict(self, features: Tensor, ends: Tensor) -> Tensor:
         """Predict the labels of the rows that end a window, in evaluation mode.
 
-        Many windows on a CPU advance through all layers one candle after another, so that no
-        sequence is kept, and the first layer sees each row once, however many windows share it.
+        Windows overlap. On a CPU the first layer, the one with the most inputs, sees each row once,
+        however many windows share it.
 
         :param features: Scaled features of every row, shape ``(rows, features)``, float32.
         :param ends: Last row of each window, shape ``(windows,)``, int64.
@@ -114,16 +111,16 @@ class PyTorchLSTMModel(nn.Module):
         windows = window_rows(ends, self.window_size)
         if features.device.type != "cpu" or len(ends) < _MANY_WINDOWS:
             return self(features[windows].transpose(0, 1))  # type: ignore[no-any-return]
-        first, *deeper = self._stack
         rows, places = torch.unique(windows, return_inverse=True)
-        projected = first.project(features[rows])
-        states = [layer.zero_state(len(ends)) for layer in self._stack]
-        hidden = projected
-        for place in places:
-            hidden = first.advance(projected[place], states[0])
-            for layer, state in zip(deeper, states[1:], strict=True):
-                hidden += layer.advance(layer.project(hidden), state)
-        return self._labels(hidden, features[ends])
+        first, *_ = self._stack
+        hidden = self._deeper(first.run_shared(features[rows], places))
+        return self._labels(hidden[:, -1], features[ends])
+
+    def _deeper(self, hidden: Tensor) -> Tensor:
+        """Run all layers but the first, ``(B, T, H)`` to ``(B, T, H)``."""
+        for layer in self._stack[1:]:
+            hidden = hidden + layer(hidden)
+        return hidden
 
     @property
     def _stack(self) -> "list[_LSTMLayer]":
@@ -153,23 +150,15 @@ class _LSTMLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, T, input_size)`` to ``(B, T, H)``."""
-        sequence, _ = self.lstm(x)
+        return self._normalise(self.lstm(x)[0])
+
+    def run_shared(self, rows: Tensor, places: Tensor) -> Tensor:
+        """Map rows ``(rows, input_size)``, at their places ``(T, B)``, to ``(B, T, H)``."""
+        weight_ih, weight_hh, bias_ih, bias_hh = self.lstm.all_weights[0]
+        projected = torch.addmm(bias_ih + bias_hh, rows, weight_ih.t())
+        return self._normalise(run_projected(projected, places, weight_hh).transpose(0, 1))
+
+    def _normalise(self, sequence: Tensor) -> Tensor:
         # The statistics of a feature are taken over batch and time alike.
         normalised = self.norm(sequence.flatten(0, 1)).view_as(sequence)
         return self.dropout(normalised)  # type: ignore[no-any-return]
-
-    def project(self, x: Tensor) -> Tensor:
-        """Map inputs ``(B, input_size)`` to what they add to the gates, ``(B, 4 * H)``."""
-        weight_ih, _, bias_ih, bias_hh = self.lstm.all_weights[0]
-        return torch.addmm(bias_ih + bias_hh, x, weight_ih.t())
-
-    def zero_state(self, batch: int) -> tuple[Tensor, Tensor]:
-        """Return the hidden state and the cell before the first candle, each ``(B, H)``."""
-        hidden, cell = self.norm.weight.new_zeros(2, batch, self.lstm.hidden_size)
-        return hidden, cell
-
-    def advance(self, gates: Tensor, state: tuple[Tensor, Tensor]) -> Tensor:
-        """Advance the state by a candle, in place, and return the normalised output ``(B, H)``."""
-        hidden, cell = state
-        advance(gates, self.lstm.all_weights[0][1], hidden, cell)
-        return self.norm(hidden)  # type: ignore[no-any-return]

@@ -24,8 +24,8 @@ from freqai_lstm.model import PyTorchLSTMModel
 from freqai_lstm.settings import TrainerSettings
 from freqai_lstm.training_step import CapturedStep, Split, TrainingStep
 
-PREDICTION_BATCH = 1024
-"""Windows predicted at once: enough to be fast, few enough to stay in a processor's cache."""
+PREDICTION_BATCH = 512
+"""Windows predicted at once: enough to be fast, few enough to need little memory."""
 
 
 @dataclass

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from unit_rows import make_split
 
-from freqai_lstm.lstm import advance, train_layers
+from freqai_lstm.lstm import run_projected, train_layers
 from freqai_lstm.lstm_memory import TrainingMemory
 from freqai_lstm.model import PyTorchLSTMModel
 from freqai_lstm.training import seeded
@@ -90,14 +90,14 @@ def test_gradients_are_the_derivatives(dropout: float) -> None:
     assert torch.autograd.gradcheck(run, inputs, nondet_tol=1e-12)
 
 
-def test_step_without_gradients_is_that_of_the_module() -> None:
-    cell = nn.LSTMCell(INPUTS, HIDDEN)
-    x, hidden, memory = torch.randn(BATCH, INPUTS), *torch.randn(2, BATCH, HIDDEN)
+def test_windows_of_projected_rows_are_those_of_the_module() -> None:
+    lstm, rows = nn.LSTM(INPUTS, HIDDEN), torch.randn(9, INPUTS)
+    places = torch.tensor([[0, 3, 1], [1, 4, 2], [2, 8, 3]])
+    weight_ih, weight_hh, bias_ih, bias_hh = lstm.all_weights[0]
     with torch.no_grad():
-        expected = cell(x, (hidden, memory))
-        gates = x @ cell.weight_ih.t() + cell.bias_ih + cell.bias_hh
-        advance(gates, cell.weight_hh, hidden, memory)
-    torch.testing.assert_close((hidden, memory), expected, rtol=0, atol=1e-6)
+        projected = rows @ weight_ih.t() + bias_ih + bias_hh
+        found, (expected, _) = run_projected(projected, places, weight_hh), lstm(rows[places])
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
 # Dropout
@@ -192,7 +192,7 @@ def test_training_is_the_same_with_and_without_grad_scaling() -> None:
 
 @pytest.mark.parametrize("order", ["ascending", "shuffled", "repeated", "few"])
 def test_prediction_of_rows_is_that_of_their_windows(order: str) -> None:
-    split = make_split(20)
+    split = make_split(80)
     ends = split.ends.repeat(2) if order == "repeated" else split.ends
     ends = ends[:3] if order == "few" else ends
     ends = ends[torch.randperm(len(ends))] if order == "shuffled" else ends
