@@ -25,7 +25,7 @@ MISSING := $(strip $(foreach tool,buildah $(if $(BASE),,debootstrap),$(if $(shel
 export BASE CONFIG PAIRS TIMERANGE EPOCHS JOBS LOSS SPLIT
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install install-dev backtest pretrain hyperopt test test-live docker-test check format clean
+.PHONY: help install install-dev backtest pretrain hyperopt test test-live docker-test bench check format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ test-live: $(VENV)/.installed-dev ## Run the long tests of live trading: kills, 
 
 docker-test: $(if $(MISSING),,$(VENV)/.installed) ## Build the image with buildah and backtest in it, offline
 	@$(if $(MISSING),echo "docker-test: skipped: not installed: $(MISSING)",scripts/with_replay_exchange.sh -- scripts/docker_test.sh)
+
+bench: $(VENV)/.installed ## Measure training and prediction against plain PyTorch and stock FreqAI
+	python -m benchmarks.speed $(if $(DATADIR),--datadir "$(DATADIR)")
 
 check: $(VENV)/.installed-dev ## Lint, type-check and spell-check
 	ruff format --check $(SOURCES)

@@ -18,7 +18,8 @@ from freqai_lstm.model import PyTorchLSTMModel
 from freqai_lstm.settings import TrainerSettings
 from freqai_lstm.stacked_model import StackedLSTMModel
 from freqai_lstm.stacked_optimizer import StackedAdamW, per_network
-from freqai_lstm.training import Split, TrainingHistory, seeded
+from freqai_lstm.training import TrainingHistory, seeded
+from freqai_lstm.training_step import Split
 
 _EVALUATION_BATCH = 256
 """Windows of each network predicted at once."""

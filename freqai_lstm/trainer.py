@@ -18,13 +18,8 @@ from freqai_lstm.exceptions import WindowError
 from freqai_lstm.files import replacing
 from freqai_lstm.model import MODEL_VERSION, PyTorchLSTMModel
 from freqai_lstm.settings import ModelTrainingParameters
-from freqai_lstm.training import (
-    Split,
-    TrainingHistory,
-    predict_windows,
-    seeded,
-    train_windows,
-)
+from freqai_lstm.training import TrainingHistory, predict_windows, seeded, train_windows
+from freqai_lstm.training_step import Split
 from freqai_lstm.windows import whole_window_ends
 
 logger = logging.getLogger(__name__)

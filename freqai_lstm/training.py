@@ -22,32 +22,23 @@ from torch.optim.lr_scheduler import (
 from freqai_lstm.exceptions import TrainingError
 from freqai_lstm.model import PyTorchLSTMModel
 from freqai_lstm.settings import TrainerSettings
-from freqai_lstm.windows import gather_windows
+from freqai_lstm.training_step import CapturedStep, Split, TrainingStep
 
-PREDICTION_BATCH = 4096
-"""Windows predicted at once: large enough to be fast, small enough to stay in memory."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """One split of the data on the device: features of all rows, and the windows over them.
-
-    Shapes: ``features`` (rows, features), ``labels`` (rows, labels), ``weights`` (rows,), ``ends``
-    (windows,).
-    """
-
-    features: Tensor
-    labels: Tensor
-    weights: Tensor
-    ends: Tensor
+PREDICTION_BATCH = 512
+"""Windows predicted at once: enough to be fast, few enough to need little memory."""
 
 
 @dataclass
 class TrainingHistory:
-    """What happened in each epoch, in order; losses are mean squared errors of scaled labels."""
+    """What happened in each epoch, in order.
+
+    Losses are mean squared errors of scaled labels. ``test_correlation`` is the correlation of the
+    test split's predictions with its labels, the mean over all labels; it is the skill of an epoch.
+    """
 
     train_loss: list[float] = field(default_factory=list)
     test_loss: list[float] = field(default_factory=list)
+    test_correlation: list[float] = field(default_factory=list)
     learning_rate: list[float] = field(default_factory=list)
     grad_norm: list[float] = field(default_factory=list)
 
@@ -86,7 +77,7 @@ def train_windows(
     :param seed: Seed of the order of the windows and of the dropout.
     :param epochs: Counts the epochs, e.g. with a progress bar.
     :param on_epoch: Called after each epoch with its number and the history.
-    :return: The losses, learning rate and gradient norm of each epoch.
+    :return: The losses, skill, learning rate and gradient norm of each epoch.
     :raises TrainingError: If the loss is no longer finite.
     """
     batch_size = min(settings.batch_size, len(train.ends))
@@ -97,24 +88,30 @@ def train_windows(
     order = torch.Generator().manual_seed(seed)
     history = TrainingHistory()
     best = _BestWeights(model, settings.early_stopping_patience)
+    make_step = CapturedStep if train.features.device.type == "cuda" else TrainingStep
+    step = make_step(model, optimizer, train, settings.max_grad_norm)
     with seeded(seed), _cpu_threads(settings.num_threads):
         for epoch in epochs(-(-n_steps // batches_per_epoch)):
             shuffled = train.ends[torch.randperm(len(train.ends), generator=order)]
             steps = min(batches_per_epoch, n_steps - epoch * batches_per_epoch)
             batches = torch.split(shuffled, batch_size)[:steps]
-            train_loss, grad_norm = _train_epoch(
-                model, optimizer, schedule, train, batches, settings.max_grad_norm
-            )
+            model.train()
+            for ends in batches:
+                step(ends)
+                if not isinstance(schedule, ReduceLROnPlateau):
+                    schedule.step()
+            train_loss, grad_norm = (total / len(batches) for total in step.take_sums())
             if not math.isfinite(train_loss):
                 raise TrainingError(
                     f"training diverged: the loss must be finite, was {train_loss} in epoch "
                     f"{epoch + 1}; a lower learning_rate or max_grad_norm helps"
                 )
-            test_loss = mean_loss(model, test) if test else None
+            test_loss, test_correlation = evaluate(model, test) if test else (None, None)
             watched = train_loss if test_loss is None else test_loss
             history.record(
                 train_loss=train_loss,
                 test_loss=test_loss,
+                test_correlation=test_correlation,
                 learning_rate=optimizer.param_groups[0]["lr"],
                 grad_norm=grad_norm,
             )
@@ -140,17 +137,22 @@ def predict_windows(model: PyTorchLSTMModel, features: Tensor, ends: Tensor) -> 
     """
     model.eval()
     with torch.inference_mode():
-        chunks = [
-            model(gather_windows(features, chunk, model.window_size))
-            for chunk in torch.split(ends, PREDICTION_BATCH)
-        ]
-    return torch.cat(chunks)
+        chunks = torch.split(ends, PREDICTION_BATCH)
+        return torch.cat([model.predict(features, chunk) for chunk in chunks])
 
 
-def mean_loss(model: PyTorchLSTMModel, split: Split) -> float:
-    """Return the mean squared error over all windows of a split, unweighted."""
-    predicted = predict_windows(model, split.features, split.ends)
-    return float(nn.functional.mse_loss(predicted, split.labels[split.ends]))
+def evaluate(model: PyTorchLSTMModel, split: Split) -> tuple[float, float]:
+    """Predict all windows of a split and compare them with its labels, unweighted.
+
+    :return: The mean squared error, and the mean over the labels of the correlation, in [-1, 1];
+        a label or prediction that never changes has a correlation of 0.
+    """
+    predicted, labels = predict_windows(model, split.features, split.ends), split.labels[split.ends]
+    loss = nn.functional.mse_loss(predicted, labels)
+    correlation = nn.functional.cosine_similarity(
+        predicted - predicted.mean(dim=0), labels - labels.mean(dim=0), dim=0
+    ).mean()
+    return loss.item(), correlation.item()
 
 
 @contextlib.contextmanager
@@ -170,33 +172,6 @@ def _cpu_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _train_epoch(
-    model: PyTorchLSTMModel,
-    optimizer: Optimizer,
-    schedule: LRScheduler,
-    split: Split,
-    batches: tuple[Tensor, ...],
-    max_grad_norm: float | None,
-) -> tuple[float, float]:
-    """Run one epoch and return its mean loss and its mean gradient norm."""
-    loss_sum = torch.zeros((), device=split.features.device)
-    norm_sum = torch.zeros((), device=split.features.device)
-    parameters = list(model.parameters())
-    model.train()
-    for ends in batches:
-        optimizer.zero_grad(set_to_none=True)
-        predicted = model(gather_windows(split.features, ends, model.window_size))
-        squared_error = (predicted - split.labels[ends]).square().mean(dim=1)
-        loss = (squared_error * split.weights[ends]).mean()
-        loss.backward()
-        norm_sum += nn.utils.clip_grad_norm_(parameters, max_grad_norm or float("inf"))
-        optimizer.step()
-        if not isinstance(schedule, ReduceLROnPlateau):
-            schedule.step()
-        loss_sum += loss.detach()
-    return loss_sum.item() / len(batches), norm_sum.item() / len(batches)
 
 
 def _make_schedule(optimizer: Optimizer, name: str, n_steps: int) -> LRScheduler:

@@ -44,8 +44,21 @@ def whole_window_ends(
     return rows[rows - earliest_start + 1 >= window_size]
 
 
+def window_rows(ends: Tensor, window_size: int) -> Tensor:
+    """Return the rows of the windows that end at the given rows.
+
+    :param ends: Last row of each window, shape ``(batch,)``, int64, each at least
+        ``window_size - 1``.
+    :param window_size: Rows in a window.
+    :return: Row indices, shape ``(window, batch)``, oldest row first.
+    """
+    return ends + torch.arange(1 - window_size, 1, device=ends.device).unsqueeze(1)
+
+
 def gather_windows(features: Tensor, ends: Tensor, window_size: int) -> Tensor:
     """Return the windows that end at the given rows.
+
+    In memory the rows of the same age lie together, as a recurrent network reads them.
 
     :param features: Features of every row, shape ``(rows, features)``.
     :param ends: Last row of each window, shape ``(batch,)``, int64, each at least
@@ -53,5 +66,6 @@ def gather_windows(features: Tensor, ends: Tensor, window_size: int) -> Tensor:
     :param window_size: Rows in a window.
     :return: Windows, shape ``(batch, window, features)``, oldest row first.
     """
-    offsets = torch.arange(1 - window_size, 1, device=ends.device)
-    return features[ends.unsqueeze(1) + offsets]
+    rows = window_rows(ends, window_size)
+    gathered = features.index_select(0, rows.flatten())
+    return gathered.view(*rows.shape, features.shape[1]).transpose(0, 1)

@@ -22,7 +22,8 @@ from freqai_lstm.pretrain.worker import Outcome, train_task
 from freqai_lstm.settings import TrainerSettings
 from freqai_lstm.stacked_training import Candidate, train_stacked
 from freqai_lstm.trainer import TRAIN_WINDOWS
-from freqai_lstm.training import Split, TrainingHistory
+from freqai_lstm.training import TrainingHistory
+from freqai_lstm.training_step import Split
 
 
 @dataclass

@@ -202,7 +202,7 @@ def test_scalars_are_logged_once_per_epoch() -> None:
     log = ScalarLog()
     trainer = make_trainer(tb_logger=log, n_epochs=3, batch_size=4)
     trainer.fit(make_data(), BOTH)
-    names = ["train_loss", "test_loss", "learning_rate", "grad_norm"]
+    names = ["train_loss", "test_loss", "test_correlation", "learning_rate", "grad_norm"]
     expected = [
         (name, getattr(trainer.history, name)[epoch], epoch) for epoch in range(3) for name in names
     ]

@@ -16,13 +16,13 @@ from freqai_lstm import training
 from freqai_lstm.model import PyTorchLSTMModel
 from freqai_lstm.settings import TrainerSettings
 from freqai_lstm.training import (
-    Split,
     TrainingHistory,
-    mean_loss,
+    evaluate,
     predict_windows,
     seeded,
     train_windows,
 )
+from freqai_lstm.training_step import Split
 
 RATE = 0.01
 
@@ -86,7 +86,7 @@ def test_losses(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Split]:
 
     def set_losses(*losses: float) -> Split:
         upcoming = iter(losses)
-        monkeypatch.setattr(training, "mean_loss", lambda model, split: next(upcoming))
+        monkeypatch.setattr(training, "evaluate", lambda model, split: (next(upcoming), 0.5))
         return make_split(4)
 
     return set_losses
@@ -108,7 +108,7 @@ def trained_alike(first: Split, second: Split, **settings: Any) -> bool:
 def test_one_small_batch_is_overfitted() -> None:
     train = make_split(16)
     run = Run(train, model=make_model(hidden_dim=16), rate=0.02, n_epochs=150, batch_size=16)
-    assert mean_loss(run.model, train) < 0.01 * train.labels[train.ends].var()
+    assert evaluate(run.model, train)[0] < 0.01 * train.labels[train.ends].var()
     assert run.history.train_loss[-1] < 0.01 * run.history.train_loss[0]
 
 
@@ -303,7 +303,31 @@ def test_test_loss_is_the_mean_squared_error_after_the_epoch() -> None:
 def test_test_loss_is_unweighted() -> None:
     test, model = make_split(6), make_model()
     weighted = replace(test, weights=torch.linspace(0, 9, len(test.weights)))
-    assert mean_loss(model, weighted) == mean_loss(model, test)
+    assert evaluate(model, weighted) == evaluate(model, test)
+
+
+def test_skill_of_an_epoch_is_the_mean_correlation_with_the_test_labels() -> None:
+    test = make_split(12, seed=1)
+    run = Run(make_split(20), test)
+    labels = test.labels[test.ends]
+    model = make_model()
+    for weights, skill in zip(run.after_epoch, run.history.test_correlation, strict=True):
+        model.load_state_dict(weights)
+        predicted = predict_windows(model, test.features, test.ends)
+        each = [np.corrcoef(predicted[:, label], labels[:, label])[0, 1] for label in range(LABELS)]
+        assert skill == pytest.approx(np.mean(each), abs=1e-5)
+
+
+def test_label_that_never_changes_has_no_skill() -> None:
+    test, model = make_split(12), make_model()
+    labels = test.labels.clone()
+    _, skill = evaluate(model, test)
+    labels[:, 0] = 3.0
+    _, without = evaluate(model, replace(test, labels=labels))
+    labels[:, 1] = 3.0
+    assert evaluate(model, replace(test, labels=labels))[1] == 0
+    assert 0 < abs(without) < 1
+    assert without != skill
 
 
 # Early stopping

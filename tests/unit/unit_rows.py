@@ -9,7 +9,8 @@ from torch import Tensor
 from freqai_lstm.model import PyTorchLSTMModel
 from freqai_lstm.settings import ModelTrainingParameters
 from freqai_lstm.trainer import PyTorchLSTMTrainer
-from freqai_lstm.training import Split, seeded
+from freqai_lstm.training import seeded
+from freqai_lstm.training_step import Split
 from freqai_lstm.windows import whole_window_ends
 
 WINDOW, FEATURES, LABELS = 3, 4, 2
