@@ -82,7 +82,7 @@ class TrainingStep:
             self.optimizer.step()
         elif self.optimizer.defaults.get("fused"):
             # A fused optimizer divides the gradient on its way, without a pass of its own.
-            scale = (norm / self.max_grad_norm).clamp(min=1)
+            scale = (norm / self.max_grad_norm).clamp(min=1).float()
             self.optimizer.grad_scale = scale  # type: ignore[attr-defined]
             self.optimizer.step()
             self.optimizer.grad_scale = None  # type: ignore[attr-defined]

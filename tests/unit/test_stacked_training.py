@@ -12,7 +12,8 @@ from freqai_lstm.model import PyTorchLSTMModel
 from freqai_lstm.settings import TrainerSettings
 from freqai_lstm.stacked_model import StackedLSTMModel
 from freqai_lstm.stacked_training import Candidate, train_stacked
-from freqai_lstm.training import Split, TrainingHistory, seeded, train_windows
+from freqai_lstm.training import TrainingHistory, seeded, train_windows
+from freqai_lstm.training_step import Split
 from freqai_lstm.windows import gather_windows
 from tests.unit.unit_rows import (
     FEATURES,
