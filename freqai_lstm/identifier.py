@@ -48,8 +48,16 @@ class IdentifierGuard:
         :raises SettingsError: If saved models were trained with other settings; it names each
             difference.
         """
-        self.refuse_changed(present)
         recorded = self._recorded()
+        ours, theirs = present.get("model_version"), recorded.get("model_version")
+        if ours != theirs and None not in (ours, theirs) and self._has_models():
+            set_aside(
+                self.folder,
+                f"models of version {theirs}, this package writes {ours}",
+                "all pairs are trained again",
+            )
+            recorded = {}
+        self.refuse_changed(present)
         if recorded != recorded | present:
             self._write(recorded | present)
 
@@ -61,14 +69,6 @@ class IdentifierGuard:
             difference.
         """
         recorded = self._recorded()
-        version = recorded.get("model_version")
-        if version != present.get("model_version", version) and self._has_models():
-            set_aside(
-                self.folder,
-                f"models of version {version}, this package writes {present['model_version']}",
-                "all pairs are trained again",
-            )
-            recorded = {}
         differences = [
             f"{key}: trained with {recorded[key]!r}, was {value!r}"
             for key, value in present.items()

@@ -442,6 +442,7 @@ class Observer:
         regressor = LSTMRegressor(config=config)
         regressor.tb_logger = SimpleNamespace(log_scalar=self._note_threads)
         kitchen = FreqaiDataKitchen(config, live=True, pair=self.PAIR)
+        kitchen.set_paths(self.PAIR, 1_704_412_800)
         frame = self._frame()
         kitchen.find_features(frame)
         kitchen.find_labels(frame)
