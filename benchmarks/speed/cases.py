@@ -60,7 +60,7 @@ def make_data(case: Case, rows: int | None = None) -> dict[str, Any]:
     for split, count in (("train", rows or case.train_rows), ("test", case.test_rows)):
         features = random.standard_normal((count, case.features), dtype=np.float32)
         labels = np.tanh(features[:, : case.labels] + features[:, case.labels : 2 * case.labels])
-        data[f"{split}_features"] = pd.DataFrame(features)
+        data[f"{split}_features"] = pd.DataFrame(features, copy=False)
         data[f"{split}_labels"] = pd.DataFrame(labels)
         data[f"{split}_weights"] = np.ones(count)
         data[f"{split}_timestamps"] = np.arange(first, first + count) * CANDLE_SECONDS

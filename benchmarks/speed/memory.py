@@ -2,8 +2,8 @@
 
     python -m benchmarks.speed.memory CASE PART ROWS
 
-prints the bytes by which the peak of the process grew while it trained or predicted, with its data
-already in memory.
+prints the bytes by which the peak of the process lies above what it held before it trained or
+predicted, with its data already in memory.
 """
 
 import resource
@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import psutil
 import torch
 
 from benchmarks.speed.cases import LARGE, SEED_SIZE, make_data, make_trainer
@@ -47,14 +48,14 @@ def _measure(case_name: str, part: str, rows: int) -> int:
     torch.set_num_threads(1)
     data = make_data(case, rows=rows)
     trainer = make_trainer(case, threads=1, device="cpu", n_steps=LARGE_STEPS)
-    features = torch.from_numpy(data["train_features"].to_numpy())
+    features = torch.tensor(data["train_features"].to_numpy())
     ends = torch.arange(case.window - 1, rows)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before: int = psutil.Process().memory_info().rss
     if part == "training":
         trainer.fit(data, ["train"])
     else:
         trainer.predict(features, ends)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
 
 
 if __name__ == "__main__":
