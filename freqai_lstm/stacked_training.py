@@ -18,7 +18,7 @@ from freqai_lstm.model import PyTorchLSTMModel
 from freqai_lstm.settings import TrainerSettings
 from freqai_lstm.stacked_model import StackedLSTMModel
 from freqai_lstm.stacked_optimizer import StackedAdamW, per_network
-from freqai_lstm.training import TrainingHistory, seeded
+from freqai_lstm.training import LOWEST_RATE, TrainingHistory, seeded
 from freqai_lstm.training_step import Split
 
 _EVALUATION_BATCH = 256
@@ -106,7 +106,8 @@ class _Run:
         self.first_rate: float = candidate.optimizer.param_groups[0]["lr"]
         # The schedule only needs something to set a rate on.
         self.rated = torch.optim.SGD([torch.zeros(1)], lr=self.first_rate)
-        self.plateau = ReduceLROnPlateau(self.rated, factor=0.5, patience=1)
+        floor = LOWEST_RATE * candidate.optimizer.defaults["lr"]
+        self.plateau = ReduceLROnPlateau(self.rated, factor=0.5, patience=1, min_lr=floor)
 
     @property
     def goes_on(self) -> bool:

@@ -174,6 +174,9 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
     def continue_from(self, previous: "PyTorchLSTMTrainer") -> None:
         """Start from the weights and the optimizer's state of another trainer.
 
+        The plateau schedule goes on from the rate it has reached; the others belong to one
+        training and start again.
+
         Nothing is shared with it. A network of another shape (FreqAI drops features that were
         constant, so their number can change) cannot be continued and is logged.
 
@@ -188,8 +191,14 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
             return
         self.model.load_state_dict(previous.model.state_dict())
         self.optimizer.load_state_dict(copy.deepcopy(previous.optimizer.state_dict()))
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.parameters.learning_rate
+        before, now = previous.parameters, self.parameters
+        is_resumed = (
+            before.trainer_kwargs.lr_schedule == now.trainer_kwargs.lr_schedule == "plateau"
+            and before.learning_rate == now.learning_rate
+        )
+        if not is_resumed:
+            for group in self.optimizer.param_groups:
+                group["lr"] = now.learning_rate
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is saved beside the trainer or belongs to the running process."""

@@ -25,6 +25,10 @@ from freqai_lstm.settings import TrainerSettings
 from freqai_lstm.training_step import CapturedStep, Split, TrainingStep
 
 PREDICTION_BATCH = 512
+
+LOWEST_RATE = 0.01
+"""Share of the configured learning rate below which the plateau schedule does not go."""
+
 """Windows predicted at once: enough to be fast, few enough to need little memory."""
 
 
@@ -177,7 +181,9 @@ def _cpu_threads(count: int) -> Iterator[None]:
 def _make_schedule(optimizer: Optimizer, name: str, n_steps: int) -> LRScheduler:
     """Return the learning-rate schedule; all but the plateau one step with every batch."""
     if name == "plateau":
-        return ReduceLROnPlateau(optimizer, factor=0.5, patience=1)
+        # Continual learning goes on from the rate it has reached, which must not end at nothing.
+        floor = LOWEST_RATE * optimizer.defaults["lr"]
+        return ReduceLROnPlateau(optimizer, factor=0.5, patience=1, min_lr=floor)
     if name == "cosine":
         return CosineAnnealingLR(optimizer, T_max=n_steps)
     return ConstantLR(optimizer, factor=1.0)

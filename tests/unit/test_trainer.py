@@ -415,6 +415,21 @@ def test_continued_trainer_has_its_own_learning_rate() -> None:
     assert following.history.learning_rate == pytest.approx([0.002, 0.002])
 
 
+def test_continued_plateau_schedule_goes_on_from_the_rate_it_has_reached(tmp_path: Path) -> None:
+    changed: dict[str, Any] = {"lr_schedule": "plateau", "n_epochs": 12, "learning_rate": 0.5}
+    last = make_trainer(**changed)
+    last.fit(make_data(), BOTH)
+    reached = last.optimizer.param_groups[0]["lr"]
+    assert reached < 0.5
+    last.save(tmp_path / "model.zip")
+    following = make_trainer(**changed)
+    following.continue_from(load(tmp_path / "model.zip"))
+    assert following.optimizer.param_groups[0]["lr"] == reached
+    for _ in range(4):
+        following.fit(make_data(), BOTH)
+    assert following.optimizer.param_groups[0]["lr"] == pytest.approx(0.005)
+
+
 def test_continued_cosine_schedule_starts_at_the_full_rate_again() -> None:
     last, following = (make_trainer(lr_schedule="cosine", n_epochs=4) for _ in range(2))
     last.fit(make_data(), BOTH)
