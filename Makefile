@@ -74,10 +74,10 @@ $(BIN)/python:
 
 # torch first and by its exact version, since that alone decides which build of it is taken.
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/pip install --quiet "$$(grep '^torch==' constraints.txt)"
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	$(BIN)/pip install --quiet --no-compile "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable .
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable .[dev]
+	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable .[dev]
 	touch $@
