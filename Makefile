@@ -25,7 +25,7 @@ MISSING := $(strip $(foreach tool,buildah $(if $(BASE),,debootstrap),$(if $(shel
 export BASE CONFIG PAIRS TIMERANGE EPOCHS JOBS LOSS SPLIT
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install install-dev backtest pretrain hyperopt test test-live docker-test bench check format clean
+.PHONY: help install install-dev backtest pretrain hyperopt test test-long docker-test bench check format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,10 +44,10 @@ hyperopt: $(VENV)/.installed ## Search weights and thresholds, and confirm them,
 	scripts/with_replay_exchange.sh $(if $(DATADIR),--datadir "$(DATADIR)") -- scripts/hyperopt.sh
 
 test: $(VENV)/.installed-dev ## Run the tests
-	pytest --numprocesses auto --dist loadfile
+	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-test-live: $(VENV)/.installed-dev ## Run the long tests of live trading: kills, faults, soak
-	pytest -m long --override-ini addopts="-ra --capture=no" tests/live
+test-long: $(VENV)/.installed-dev ## Run the long tests: kills, faults, a soak, a Ray cluster
+	pytest -m long --override-ini addopts="-ra --capture=no"
 
 docker-test: $(if $(MISSING),,$(VENV)/.installed) ## Build the image with buildah and backtest in it, offline
 	@$(if $(MISSING),echo "docker-test: skipped: not installed: $(MISSING)",scripts/with_replay_exchange.sh -- scripts/docker_test.sh)

@@ -22,6 +22,13 @@ TIMEFRAMES = ["1h", "4h"]
 torch.set_num_threads(1)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with what takes longest, so that no worker is left alone with it at the end."""
+    unit = ROOT / "tests" / "unit"
+    items.sort(key=lambda item: item.path.is_relative_to(unit))
+
+
 @pytest.fixture(scope="session")
 def market() -> SyntheticMarket:
     """Three pairs, from November 2023 to February 2024."""

@@ -196,6 +196,7 @@ def test_worker_processes_leave_what_a_backtest_leaves(
     assert fits == []
 
 
+@pytest.mark.long
 def test_ray_cluster_that_loses_a_machine_leaves_what_a_backtest_leaves(
     config: dict[str, Any], folder: Path, sequential: Sequential
 ) -> None:

@@ -63,11 +63,14 @@ class Rig:
 
     :param folder: An empty folder for the user directory and the logs.
     :param speed: How many times as fast as in reality the bot's sleep is over.
+    :param pairs: The pairs to trade.
     :param timeout_ms: How long the bot waits for an answer, in real time.
     """
 
-    def __init__(self, folder: Path, *, speed: float, timeout_ms: int = 5000) -> None:
-        self.folder, self.speed, self.timeout_ms = folder, speed, timeout_ms
+    def __init__(
+        self, folder: Path, *, speed: float, pairs: list[str] = PAIRS, timeout_ms: int = 5000
+    ) -> None:
+        self.folder, self.speed, self.pairs, self.timeout_ms = folder, speed, pairs, timeout_ms
         # A minute begins: the first candle is not half over.
         self.clock = FastClock.create(folder / "clock", time.time() // 60 * 60)
         self.userdir = folder / "user_data"
@@ -98,8 +101,8 @@ class Rig:
         config["timeframe"] = "1m"
         config["strategy"] = "LiveStrategy"
         config["stake_amount"], config["dry_run_wallet"] = 500, 100_000
-        config["max_open_trades"] = len(PAIRS)
-        config["exchange"]["pair_whitelist"] = PAIRS
+        config["max_open_trades"] = len(self.pairs)
+        config["exchange"]["pair_whitelist"] = self.pairs
         config["entry_pricing"]["price_side"] = config["exit_pricing"]["price_side"] = "other"
         config["internals"] = {"process_throttle_secs": 20}
         section = config["freqai"]
@@ -112,7 +115,7 @@ class Rig:
         )
         section["feature_parameters"].update(
             include_timeframes=["1m", "5m"],
-            include_corr_pairlist=PAIRS[:2],
+            include_corr_pairlist=self.pairs[:2],
             indicator_periods_candles=[10],
         )
         model = section["model_training_parameters"]

@@ -39,8 +39,8 @@ def test_soak(tmp_path: Path) -> None:
             return candle >= CANDLES
 
         rig.wait(sampled, 4 * 3600)
-        assert rig.stop(bot) == 130
         log = rig.log()
+        assert rig.stop(bot) == 130
         seen = rig.seen()
 
     table = pd.DataFrame(samples)
