@@ -46,7 +46,7 @@ hyperopt: $(VENV)/.installed ## Search weights and thresholds, and confirm them,
 test: $(VENV)/.installed-dev ## Run the tests
 	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-test-long: $(VENV)/.installed-dev ## Run the long tests: kills, faults, a soak, a Ray cluster
+test-long: $(VENV)/.installed-dev ## Run the long tests: a live bot, kills, faults, a soak, a Ray cluster
 	pytest -m long --override-ini addopts="-ra --capture=no"
 
 docker-test: $(if $(MISSING),,$(VENV)/.installed) ## Build the image with buildah and backtest in it, offline

@@ -44,8 +44,20 @@ class LiveStrategy(ExampleLSTMStrategy):
         self.started = time.perf_counter()
         return super().populate_indicators(dataframe, metadata)
 
+    def populate_entry_trend(self, dataframe, metadata):
+        dataframe = super().populate_entry_trend(dataframe, metadata)
+        return self.turned(dataframe, metadata, "enter")
+
+    def turned(self, dataframe, metadata, kind):
+        # One pair is faded: whichever way the market goes, there are trades on both sides.
+        sides = [f"{kind}_long", f"{kind}_short"]
+        if not metadata["pair"].startswith("SOL"):
+            return dataframe
+        return dataframe.rename(columns=dict(zip(sides, reversed(sides))))
+
     def populate_exit_trend(self, dataframe, metadata):
         dataframe = super().populate_exit_trend(dataframe, metadata)
+        dataframe = self.turned(dataframe, metadata, "exit")
         last = dataframe.iloc[-1]
         signals = ["enter_long", "enter_short", "exit_long", "exit_short"]
         seen = {"pair": metadata["pair"], "date": last["date"].isoformat()}

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from .rig import Rig
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 PAIRS = ["BTC/USDT:USDT", "SOL/USDT:USDT"]
 CANDLES = 31
@@ -31,7 +34,7 @@ def test_bot_trades_and_is_what_the_backtest_is(tmp_path: Path) -> None:
                 and set(closed(rig)["is_short"]) == {0, 1}
             )
 
-        rig.wait(has_done_all, 280)
+        rig.wait(has_done_all, 600)
         # Before it is stopped: freqtrade logs an error if Ctrl+C meets it in its database.
         assert " - ERROR - " not in rig.log()
         assert "did not predict" not in rig.log()
