@@ -56,7 +56,7 @@ class PyTorchLSTMModel(nn.Module):
         linear_skip: bool = True,
     ) -> None:
         super().__init__()
-        self.input_dim = input_dim
+        self.input_dim, self.output_dim = input_dim, output_dim
         self.window_size = window_size
         self.dropout_percent = dropout_percent
         self._memory = TrainingMemory()

@@ -24,12 +24,11 @@ from freqai_lstm.model import PyTorchLSTMModel
 from freqai_lstm.settings import TrainerSettings
 from freqai_lstm.training_step import CapturedStep, Split, TrainingStep
 
-PREDICTION_BATCH = 512
+PREDICTION_ROWS = 16_384
+"""Candles of all windows predicted at once: enough to be fast, few enough to need little memory."""
 
 LOWEST_RATE = 0.01
 """Share of the configured learning rate below which the plateau schedule does not go."""
-
-"""Windows predicted at once: enough to be fast, few enough to need little memory."""
 
 
 @dataclass
@@ -140,9 +139,13 @@ def predict_windows(model: PyTorchLSTMModel, features: Tensor, ends: Tensor) -> 
     :raises WindowError: If the number of features differs from what the network was built for.
     """
     model.eval()
+    at_once = max(PREDICTION_ROWS // model.window_size, 1)
     with torch.inference_mode():
-        chunks = torch.split(ends, PREDICTION_BATCH)
-        return torch.cat([model.predict(features, chunk) for chunk in chunks])
+        labels = features.new_empty(len(ends), model.output_dim)
+        for first in range(0, len(ends), at_once):
+            chunk = ends[first : first + at_once]
+            labels[first : first + at_once] = model.predict(features, chunk)
+        return labels
 
 
 def evaluate(model: PyTorchLSTMModel, split: Split) -> tuple[float, float]:

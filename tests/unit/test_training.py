@@ -460,7 +460,7 @@ def test_predictions_do_not_depend_on_where_they_are_split(
 ) -> None:
     model, split = make_model().eval(), make_split(20)
     at_once = predict_windows(model, split.features, split.ends)
-    monkeypatch.setattr(training, "PREDICTION_BATCH", 7)
+    monkeypatch.setattr(training, "PREDICTION_ROWS", 7 * WINDOW)
     in_parts = predict_windows(model, split.features, split.ends)
     torch.testing.assert_close(in_parts, at_once, rtol=0, atol=1e-6)
 
