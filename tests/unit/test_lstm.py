@@ -87,7 +87,7 @@ def test_gradients_are_the_derivatives(dropout: float) -> None:
             return stack.by_hand(x)
 
     inputs = (make_x(3, torch.float64), *stack.parameters())
-    assert torch.autograd.gradcheck(run, inputs, nondet_tol=1e-12)
+    assert torch.autograd.gradcheck(run, inputs, fast_mode=True)
 
 
 def test_windows_of_projected_rows_are_those_of_the_module() -> None:
@@ -108,9 +108,9 @@ def test_share_of_dropped_values_is_the_dropout_and_the_mean_is_kept() -> None:
     nn.init.ones_(stack.norms[0].bias)
     nn.init.zeros_(stack.norms[0].weight)
     with seeded(0):
-        outputs = torch.cat([stack.by_hand(make_x(2)).flatten() for _ in range(500)])
-    assert (outputs == 0).float().mean().item() == pytest.approx(0.3, abs=0.02)
-    assert outputs.mean().item() == pytest.approx(1, abs=0.03)
+        outputs = torch.cat([stack.by_hand(make_x(2)).flatten() for _ in range(100)])
+    assert (outputs == 0).float().mean().item() == pytest.approx(0.3, abs=0.04)
+    assert outputs.mean().item() == pytest.approx(1, abs=0.06)
     assert outputs.unique().numel() == 2
 
 
