@@ -55,10 +55,7 @@ class SafeDataDrawer(FreqaiDataDrawer):
         :raises OSError: If the disk is full; the pair then keeps its former model.
         """
         folder, name = dk.data_path, dk.model_filename
-        folder.mkdir(parents=True, exist_ok=True)
-        self._describe(dk)
-        with replacing(folder / f"{name}_{METADATA}.json") as file:
-            file.write_text(self._as_json(dk.data, METADATA_NUMBER_MODE), encoding="utf-8")
+        self.save_metadata(dk)
         for kind, content in (
             (f"{FEATURE_PIPELINE}.pkl", dk.feature_pipeline),
             (f"{LABEL_PIPELINE}.pkl", dk.label_pipeline),

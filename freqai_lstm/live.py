@@ -39,8 +39,7 @@ class LiveRegressor(BasePyTorchRegressor):
     def __init__(self, **kwargs: Any) -> None:
         config = kwargs["config"]
         folder = Path(config["user_data_dir"]) / "models" / config["freqai"]["identifier"]
-        self._is_trading = config.get("runmode") in TRADE_MODES
-        if self._is_trading:
+        if config.get("runmode") in TRADE_MODES:
             check_candles_join()
             salvage_folder(folder)
         super().__init__(**kwargs)

@@ -11,6 +11,7 @@ from pandas import DataFrame
 
 from freqai_lstm.data_kitchen import WindowedDataKitchen
 from freqai_lstm.exceptions import ParityError
+from freqai_lstm.regressor import MODEL_TIMESTAMP
 
 from .live_record import LiveRecord, as_utc, model_folder
 
@@ -52,7 +53,7 @@ class Replay:
         )
         found, gone = [], 0
         for timestamp in record.timestamps():
-            live = record.candles[record.candles["model_timestamp"] == timestamp]
+            live = record.candles[record.candles[MODEL_TIMESTAMP] == timestamp]
             if not model_folder(self.folder, record.pair, timestamp).is_dir():
                 gone += len(live)
                 continue
@@ -125,6 +126,6 @@ class Replay:
         part = part.iloc[: int(np.flatnonzero(part["date"].isin(dates))[-1]) + 1]
         predictions, do_predict = self.regressor.predict(part.reset_index(drop=True), kitchen)
         predictions["date"] = part["date"].reset_index(drop=True)
-        predictions["do_predict"], predictions["model_timestamp"] = do_predict, timestamp
+        predictions["do_predict"], predictions[MODEL_TIMESTAMP] = do_predict, timestamp
         rows: DataFrame = predictions[predictions["date"].isin(dates)]
         return rows
