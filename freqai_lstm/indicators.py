@@ -6,8 +6,12 @@ NaN where the indicator is not defined: during the warm-up, and where a scale is
 """
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import talib
+from numpy.lib.stride_tricks import sliding_window_view
+
+Values = npt.NDArray[np.float64]
 
 
 def rolling_zscore(series: pd.Series, window: int) -> pd.Series:
@@ -20,8 +24,8 @@ def rolling_zscore(series: pd.Series, window: int) -> pd.Series:
     :param window: Candles in the rolling window, the present one included.
     :return: Dimensionless z-score, shape ``(candles,)``.
     """
-    rolling = series.rolling(window)
-    return (series - rolling.mean()) / _nonzero(rolling.std())
+    mean, std = _rolling_deviation(series, window)
+    return pd.Series(-mean / _nonzero(std), index=series.index)
 
 
 def rolling_mean_to_std(series: pd.Series, window: int) -> pd.Series:
@@ -33,8 +37,8 @@ def rolling_mean_to_std(series: pd.Series, window: int) -> pd.Series:
     :param window: Candles in the rolling window, the present one included.
     :return: Dimensionless ratio, shape ``(candles,)``.
     """
-    rolling = series.rolling(window)
-    return rolling.mean() / _nonzero(rolling.std())
+    mean, std = _rolling_deviation(series, window)
+    return pd.Series((series.to_numpy() + mean) / _nonzero(std), index=series.index)
 
 
 def bollinger_bands(close: pd.Series, period: int) -> tuple[pd.Series, pd.Series, pd.Series]:
@@ -49,10 +53,13 @@ def bollinger_bands(close: pd.Series, period: int) -> tuple[pd.Series, pd.Series
 
     Source: TA-Lib ``BBANDS``, which leaves rounding noise between the bands of a flat price.
     """
-    upper, middle, lower = talib.BBANDS(close, period)
-    rolling = close.rolling(period)
-    flat = rolling.max() == rolling.min()
-    return upper.mask(flat, close), middle.mask(flat, close), lower.mask(flat, close)
+    values = close.to_numpy(dtype=float)
+    flat = talib.MAX(values, period) == talib.MIN(values, period)
+    upper, middle, lower = (
+        pd.Series(np.where(flat, values, band), index=close.index)
+        for band in talib.BBANDS(values, period)
+    )
+    return upper, middle, lower
 
 
 def average_true_range(candles: pd.DataFrame, period: int) -> pd.Series:
@@ -67,7 +74,8 @@ def average_true_range(candles: pd.DataFrame, period: int) -> pd.Series:
 
     Source: TA-Lib ``ATR``.
     """
-    return _nonzero(talib.ATR(candles["high"], candles["low"], candles["close"], period))
+    high, low, close = (candles[name].to_numpy(dtype=float) for name in ("high", "low", "close"))
+    return pd.Series(_nonzero(talib.ATR(high, low, close, period)), index=candles.index)
 
 
 def band_position(close: pd.Series, upper: pd.Series, lower: pd.Series) -> pd.Series:
@@ -80,7 +88,7 @@ def band_position(close: pd.Series, upper: pd.Series, lower: pd.Series) -> pd.Se
     :param lower: Lower band in price units, shape ``(candles,)``.
     :return: Dimensionless position, shape ``(candles,)``.
     """
-    return (close - lower) / _nonzero(upper - lower)
+    return (close - lower) / _nonzero((upper - lower).to_numpy())
 
 
 def log_volume_ratio(volume: pd.Series, window: int) -> pd.Series:
@@ -94,11 +102,31 @@ def log_volume_ratio(volume: pd.Series, window: int) -> pd.Series:
     :param window: Candles in the rolling window, the present one included.
     :return: Dimensionless logarithm, shape ``(candles,)``.
     """
-    ratio = volume / _nonzero(volume.rolling(window).mean())
+    ratio = volume / _nonzero(volume.rolling(window).mean().to_numpy())
     logarithm: pd.Series = np.log((ratio + 0.01) / 1.01)
     return logarithm
 
 
-def _nonzero(series: pd.Series) -> pd.Series:
-    """Return the series with NaN in place of zeros, for use as a divisor."""
-    return series.where(series != 0)
+def _rolling_deviation(series: pd.Series, window: int) -> tuple[Values, Values]:
+    """Return mean and standard deviation of each window's values less its last value.
+
+    Every window is summed by itself. A running sum, as in pandas' ``rolling``, would carry the
+    rounding of all candles before it: a backtest and a live bot start at different ones. Equal
+    values give exactly zero.
+
+    :return: Both of shape ``(candles,)``, NaN for the first ``window - 1`` candles.
+    """
+    values = series.to_numpy(dtype=float)
+    mean, std = np.full((2, len(values)), np.nan)
+    if len(values) >= window:
+        windows = sliding_window_view(values, window)
+        with np.errstate(invalid="ignore"):
+            deviations = windows - windows[:, -1:]
+        mean[window - 1 :] = deviations.mean(axis=1)
+        std[window - 1 :] = deviations.std(axis=1, ddof=1)
+    return mean, std
+
+
+def _nonzero(values: Values) -> Values:
+    """Return the values with NaN in place of zeros, for use as a divisor."""
+    return np.where(values == 0, np.nan, values)

@@ -10,6 +10,7 @@ components ``c_k`` answers for every choice of weights.
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import talib
 
@@ -61,9 +62,11 @@ def score_components(
     """
     terms = _zscored_terms(candles, strong_trend_threshold, strong_trend_boost)
     regime = market_regime(candles)
-    signs = regime["regime"] * regime["long_regime"]
-    components = terms.mul(signs, axis="index").mask(signs == 0, 0.0)
-    return components.assign(volatility=volatility_adjustment(candles).prod(axis=1, skipna=False))
+    signs = regime["regime"].to_numpy() * regime["long_regime"].to_numpy()
+    columns = {name: np.where(signs == 0, 0.0, term * signs) for name, term in terms.items()}
+    adjustment = volatility_adjustment(candles)
+    columns["volatility"] = adjustment["band"].to_numpy() * adjustment["range"].to_numpy()
+    return pd.DataFrame(columns, index=candles.index)
 
 
 def target_score(
@@ -114,13 +117,17 @@ def market_regime(candles: pd.DataFrame) -> pd.DataFrame:
     :return: Columns ``regime`` (+1 above the upper Bollinger band, -1 below the lower one, else
         0) and ``long_regime`` (+1 above SMA(100), else -1).
     """
-    close = candles["close"]
-    upper, _, lower = bollinger_bands(close, _BAND_PERIOD)
-    regime = (close > upper).astype(float) - (close < lower).astype(float)
+    close = candles["close"].to_numpy(dtype=float)
+    upper, _, lower = (band.to_numpy() for band in bollinger_bands(candles["close"], _BAND_PERIOD))
+    regime = (close > upper).astype(float) - (close < lower)
     average = talib.SMA(close, _LONG_REGIME_PERIOD)
-    long_regime = pd.Series(np.where(close > average, 1.0, -1.0), index=close.index)
+    long_regime = np.where(close > average, 1.0, -1.0)
     return pd.DataFrame(
-        {"regime": regime.where(upper.notna()), "long_regime": long_regime.where(average.notna())}
+        {
+            "regime": np.where(np.isnan(upper), np.nan, regime),
+            "long_regime": np.where(np.isnan(average), np.nan, long_regime),
+        },
+        index=candles.index,
     )
 
 
@@ -133,13 +140,16 @@ def volatility_adjustment(candles: pd.DataFrame) -> pd.DataFrame:
     :return: Columns ``band`` (V, the middle band over the width of the bands, dimensionless) and
         ``range`` (V2, 1 / ATR(14), in 1 / price).
     """
-    upper, middle, lower = bollinger_bands(candles["close"], _BAND_PERIOD)
+    upper, middle, lower = (
+        band.to_numpy() for band in bollinger_bands(candles["close"], _BAND_PERIOD)
+    )
     width = upper - lower
     return pd.DataFrame(
         {
-            "band": middle / width.where(width > 0),
-            "range": 1 / average_true_range(candles, _ATR_PERIOD),
-        }
+            "band": middle / np.where(width > 0, width, np.nan),
+            "range": 1 / average_true_range(candles, _ATR_PERIOD).to_numpy(),
+        },
+        index=candles.index,
     )
 
 
@@ -157,30 +167,36 @@ def relative_volatility(candles: pd.DataFrame) -> pd.Series:
     return (factors / level).prod(axis=1, skipna=False)
 
 
-def _zscored_terms(candles: pd.DataFrame, threshold: float, boost: float) -> pd.DataFrame:
+def _zscored_terms(
+    candles: pd.DataFrame, threshold: float, boost: float
+) -> dict[str, npt.NDArray[np.float64]]:
     """Return n_0 .. n_8, the momentum term folded into n_3."""
-    close, high, low = candles["close"], candles["high"], candles["low"]
-    upper, _, lower = bollinger_bands(close, _BAND_PERIOD)
+    high, low, close, volume = (
+        candles[name].to_numpy(dtype=float) for name in ("high", "low", "close", "volume")
+    )
+    upper, _, lower = bollinger_bands(candles["close"], _BAND_PERIOD)
     # TA-Lib takes the shorter period for the fast average whichever way round they are given.
     macd, _, _ = talib.MACD(close, fastperiod=26, slowperiod=12, signalperiod=9)
     slowk, _ = talib.STOCH(high, low, close)
-    trend = (talib.SMA(close, 10) - close).abs()
+    trend = pd.Series(np.abs(talib.SMA(close, 10) - close))
     usual = trend.rolling(14)
     strong = trend > usual.mean() + threshold * usual.std()
-    momentum = rolling_zscore(talib.MOM(close, 4), 4)
-    return pd.DataFrame(
-        {
-            "w0": rolling_zscore(close, 10),
-            "w1": rolling_zscore(macd, 26),
-            "w2": rolling_zscore(talib.ROC(close, 2), 2),
-            "w3": rolling_zscore(talib.RSI(close, 10), 10) + momentum * np.where(strong, boost, 1),
-            "w4": rolling_mean_to_std(upper - lower, 20),
-            "w5": rolling_zscore(talib.CCI(high, low, close, 20), 20),
-            "w6": rolling_zscore(talib.OBV(close, candles["volume"]), 14),
-            "w7": rolling_zscore(average_true_range(candles, _ATR_PERIOD), 14),
-            "w8": rolling_zscore(slowk, 14),
-        }
-    )
+    momentum = _zscore(talib.MOM(close, 4), 4) * np.where(strong, boost, 1)
+    return {
+        "w0": _zscore(close, 10),
+        "w1": _zscore(macd, 26),
+        "w2": _zscore(talib.ROC(close, 2), 2),
+        "w3": _zscore(talib.RSI(close, 10), 10) + momentum,
+        "w4": rolling_mean_to_std(upper - lower, 20).to_numpy(),
+        "w5": _zscore(talib.CCI(high, low, close, 20), 20),
+        "w6": _zscore(talib.OBV(close, volume), 14),
+        "w7": _zscore(average_true_range(candles, _ATR_PERIOD), 14),
+        "w8": _zscore(slowk, 14),
+    }
+
+
+def _zscore(values: npt.ArrayLike, window: int) -> npt.NDArray[np.float64]:
+    return rolling_zscore(pd.Series(values), window).to_numpy()
 
 
 def _weight_vector(weights: Weights) -> np.ndarray:

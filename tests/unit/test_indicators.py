@@ -108,6 +108,16 @@ def test_rolling_zscore_of_two_values_is_half_the_root_of_two() -> None:
     assert_values(z, [NAN, math.sqrt(0.5), -math.sqrt(0.5), NAN])
 
 
+@pytest.mark.parametrize("indicator", [rolling_zscore, rolling_mean_to_std])
+def test_a_rolling_statistic_knows_nothing_of_the_candles_before_its_window(
+    indicator: Callable[[pd.Series, int], pd.Series],
+) -> None:
+    values = pd.Series(np.random.default_rng(5).normal(1e5, 1, 400).cumsum())
+    values.iloc[:200] *= 1e6
+    whole, late = indicator(values, 14), indicator(values.iloc[200:], 14)
+    pd.testing.assert_series_equal(whole.iloc[213:], late.iloc[13:], check_exact=True)
+
+
 def test_rolling_zscore_starts_after_a_missing_value() -> None:
     z = rolling_zscore(prices(1, 2, 3, NAN, 1, 2, 3), 3)
     assert_values(z, [NAN, NAN, 1.0, NAN, NAN, NAN, 1.0])
