@@ -5,5 +5,4 @@ set -euo pipefail
 source scripts/replay_market.sh
 
 freqtrade backtesting "${options[@]}" --timerange "$TIMERANGE" --cache none --breakdown month
-freqai-lstm skill "${options[@]}" --timerange "$TIMERANGE"
 freqai-lstm report "${options[@]}" --timerange "$TIMERANGE"

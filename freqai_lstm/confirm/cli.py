@@ -23,18 +23,12 @@ _FREQTRADE_OPTIONS = ("config", "pairs", "datadir", "user_data_dir")
 _COLUMNS = ("trades", "profit [%]", "Sharpe", "max drawdown [%]")
 
 
-def add_confirm_parser(
-    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
-) -> None:
-    """Add the subcommand ``confirm``, whose ``run`` takes the arguments and gives the exit code."""
-    parser = subparsers.add_parser(
-        "confirm",
-        help="hyperopt on the first part of a timerange, and judge what it found on the rest",
-        description=(
-            "Search parameters with freqtrade hyperopt on the first part of the timerange, then"
-            " backtest the default and the found parameters on both parts. The strategy's own"
-            " parameter file is left alone."
-        ),
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``confirm``, and as ``run`` what takes them and gives the exit code."""
+    parser.description = (
+        "Search parameters with freqtrade hyperopt on the first part of the timerange, then"
+        " backtest the default and the found parameters on both parts. The strategy's own"
+        " parameter file is left alone."
     )
     add_freqtrade_options(parser)
     parser.add_argument(

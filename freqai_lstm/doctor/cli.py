@@ -23,17 +23,11 @@ from freqai_lstm.tables import print_table
 _TIME = "%Y-%m-%d %H:%M"
 
 
-def add_doctor_parser(
-    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
-) -> None:
-    """Add the subcommand ``doctor``, whose ``run`` takes the arguments and gives the exit code."""
-    parser = subparsers.add_parser(
-        "doctor",
-        help="check versions, device, configuration, candles and saved models",
-        description=(
-            "Check an installation. With --timerange, also whether every candle is there that a"
-            " backtest of it reads, and how to get what is missing."
-        ),
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``doctor``, and as ``run`` what takes them and gives the exit code."""
+    parser.description = (
+        "Check an installation. With --timerange, also whether every candle is there that a"
+        " backtest of it reads, and how to get what is missing."
     )
     add_freqtrade_options(parser, needs_timerange=False)
     parser.set_defaults(run=run_doctor)

@@ -42,19 +42,13 @@ next h candles. FreqAI's own Transformer puts each of its predictions one row la
 for the first conv_width rows of a window; it is compared as it comes."""
 
 
-def add_evaluate_parser(
-    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
-) -> None:
-    """Add the subcommand ``evaluate``, whose ``run`` takes arguments and gives the exit code."""
-    parser = subparsers.add_parser(
-        "evaluate",
-        help="compare models walk-forward over seeds and horizons",
-        description=(
-            "Train and predict with several models of FreqAI on the same candles, windows, "
-            "features and labels, and compare what they know of the score with persistence. "
-            "Needs candles on disk and no exchange. Finished runs are kept in models/evaluate-*, "
-            "so that an interrupted comparison goes on where it was."
-        ),
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``evaluate``, and as ``run`` what takes them and gives the exit code."""
+    parser.description = (
+        "Train and predict with several models of FreqAI on the same candles, windows, "
+        "features and labels, and compare what they know of the score with persistence. "
+        "Needs candles on disk and no exchange. Finished runs are kept in models/evaluate-*, "
+        "so that an interrupted comparison goes on where it was."
     )
     add_freqtrade_options(parser)
     parser.add_argument(

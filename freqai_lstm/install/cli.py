@@ -8,17 +8,11 @@ from freqai_lstm.install.copying import State, copies
 from freqai_lstm.install.shipped import CONFIGURATION, shipped_files
 
 
-def add_install_parser(
-    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
-) -> None:
-    """Add the subcommand ``install``, whose ``run`` takes the arguments and gives the exit code."""
-    parser = subparsers.add_parser(
-        "install",
-        help="copy the model, the strategy and the example configuration into a user directory",
-        description=(
-            "Copy the model, the strategy and the example configuration into a freqtrade user"
-            " directory. A file that was changed there is left alone, and the difference is shown."
-        ),
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``install``, and as ``run`` what takes them and gives the exit code."""
+    parser.description = (
+        "Copy the model, the strategy and the example configuration into a freqtrade user"
+        " directory. A file that was changed there is left alone, and the difference is shown."
     )
     parser.add_argument(
         "--userdir",

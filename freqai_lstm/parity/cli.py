@@ -24,19 +24,13 @@ _HEADERS = (
 )
 
 
-def add_parity_parser(
-    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
-) -> None:
-    """Add the subcommand ``parity``, whose ``run`` takes the arguments and gives the exit code."""
-    parser = subparsers.add_parser(
-        "parity",
-        help="check that a live bot predicted and signalled what a backtest does",
-        description=(
-            "Predict the candles that a live or dry-run bot predicted once more, from stored "
-            "candles and with the same models, as a backtest does, and compare predictions and "
-            "signals candle by candle. Needs the candles of that time in the data directory: "
-            "freqtrade download-data gets them. Takes freqtrade's own options: use the bot's."
-        ),
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``parity``, and as ``run`` what takes them and gives the exit code."""
+    parser.description = (
+        "Predict the candles that a live or dry-run bot predicted once more, from stored "
+        "candles and with the same models, as a backtest does, and compare predictions and "
+        "signals candle by candle. Needs the candles of that time in the data directory: "
+        "freqtrade download-data gets them. Takes freqtrade's own options: use the bot's."
     )
     add_bot_options(parser)
     parser.set_defaults(run=run_parity)

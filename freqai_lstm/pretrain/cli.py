@@ -24,18 +24,12 @@ logger = logging.getLogger(__name__)
 _FREQTRADE_OPTIONS = ("config", "timerange", "pairs", "datadir", "user_data_dir")
 
 
-def add_pretrain_parser(
-    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
-) -> None:
-    """Add the subcommand ``pretrain``; its ``run`` takes the arguments and gives the exit code."""
-    parser = subparsers.add_parser(
-        "pretrain",
-        help="train all models of a walk-forward ahead, in parallel",
-        description=(
-            "Train in parallel the models that freqtrade backtesting or hyperopt would train one "
-            "after another, and leave them and their predictions where these commands find them. "
-            "Models that are there already are kept."
-        ),
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``pretrain``, and as ``run`` what takes them and gives the exit code."""
+    parser.description = (
+        "Train in parallel the models that freqtrade backtesting or hyperopt would train one "
+        "after another, and leave them and their predictions where these commands find them. "
+        "Models that are there already are kept."
     )
     add_freqtrade_options(parser)
     parser.add_argument(

@@ -15,17 +15,11 @@ from .server import DEFAULT_PORT, serve
 from .synthetic import BASE_TIMEFRAMES, DEFAULT_END_MS, DEFAULT_START_MS, SyntheticMarket
 
 
-def add_replay_parser(
-    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
-) -> None:
-    """Add the subcommand ``replay``, whose ``run`` takes the arguments and gives the exit code."""
-    parser = subparsers.add_parser(
-        "replay",
-        help="run a local exchange that replays recorded or synthetic candles",
-        description=(
-            "Run a local exchange that answers like Binance USD-M futures, for backtesting and"
-            " dry-run without network. Without --datadir the market is synthetic."
-        ),
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``replay``, and as ``run`` what takes them and gives the exit code."""
+    parser.description = (
+        "Run a local exchange that answers like Binance USD-M futures, for backtesting and"
+        " dry-run without network. Without --datadir the market is synthetic."
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument(

@@ -23,35 +23,23 @@ _HEADERS = (
 )
 
 
-def add_skill_parser(
-    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
-) -> None:
-    """Add the subcommand ``skill``, whose ``run`` takes the arguments and gives the exit code."""
-    parser = subparsers.add_parser(
-        "skill",
-        help="compare a backtest's predicted score with the true one, out of sample",
-        description=(
-            "Compare the predictions that a finished backtest left in its identifier's folder with "
-            "the true score of the same candles. Takes freqtrade's own options: use the ones of "
-            "the backtest."
-        ),
+def add_skill_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``skill``, and as ``run`` what takes them and gives the exit code."""
+    parser.description = (
+        "Compare the predictions that a finished backtest left in its identifier's folder with "
+        "the true score of the same candles. Takes freqtrade's own options: use the ones of "
+        "the backtest."
     )
     add_freqtrade_options(parser)
     parser.set_defaults(run=run_skill)
 
 
-def add_report_parser(
-    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
-) -> None:
-    """Add the subcommand ``report``, whose ``run`` takes the arguments and gives the exit code."""
-    parser = subparsers.add_parser(
-        "report",
-        help="judge a finished backtest in a page with plots and a JSON file",
-        description=(
-            "Write an HTML page that needs no network, and a JSON file beside it, on how well a "
-            "finished backtest predicted and what it traded. Takes freqtrade's own options: use "
-            "the ones of the backtest."
-        ),
+def add_report_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``report``, and as ``run`` what takes them and gives the exit code."""
+    parser.description = (
+        "Write an HTML page that needs no network, and a JSON file beside it, on how well a "
+        "finished backtest predicted and what it traded. Takes freqtrade's own options: use "
+        "the ones of the backtest."
     )
     add_freqtrade_options(parser)
     parser.add_argument(
@@ -71,7 +59,7 @@ def add_report_parser(
 
 
 def run_report(args: argparse.Namespace) -> int:
-    """Write the page and the JSON file, and print the verdicts and where they are.
+    """Write the page and the JSON file, and print the skill, the verdicts and where they are.
 
     :raises SkillError: If the backtest left no predictions, or the given result is of another one.
     """
@@ -82,6 +70,7 @@ def run_report(args: argparse.Namespace) -> int:
     page.parent.mkdir(parents=True, exist_ok=True)
     write_page(report, page)
     write_json(report, page.with_suffix(".json"))
+    _print_skill(config)
     for verdict in report.verdicts:
         print(verdict.text)
     print(f"Report: {page} and {page.with_suffix('.json').name}")
@@ -93,7 +82,11 @@ def run_skill(args: argparse.Namespace) -> int:
 
     :raises SkillError: If the backtest left no predictions.
     """
-    config = freqai_configuration(vars(args))
+    _print_skill(freqai_configuration(vars(args)))
+    return 0
+
+
+def _print_skill(config: dict[str, Any]) -> None:
     horizon = config["freqai"]["feature_parameters"].get("label_period_candles", 0)
     ahead = f"{horizon} candle(s) ahead" if horizon else "of the present candle"
     print_table(
@@ -101,7 +94,6 @@ def run_skill(args: argparse.Namespace) -> int:
         _HEADERS,
         [_row(skill) for skill in backtest_skill(config)],
     )
-    return 0
 
 
 def _row(skill: Skill) -> list[Any]:

@@ -14,7 +14,7 @@ from freqtrade.enums import RunMode
 from freqtrade.misc import deep_merge_dicts
 from pydantic import BaseModel
 
-from freqai_lstm.cli import make_parser
+from freqai_lstm.cli import parse_arguments
 from freqai_lstm.settings import FreqaiSettings, NetworkSettings, TrainerSettings
 from tests.conftest import ROOT
 
@@ -70,7 +70,7 @@ def test_command_is_accepted_by_its_program(command: str) -> None:
         case "freqtrade":
             assert "func" in Arguments(arguments).get_parsed_arg()
         case "freqai-lstm":
-            assert callable(make_parser().parse_args(arguments).run)
+            assert callable(parse_arguments(arguments).run)
         case "docker":
             check_docker(arguments)
         case "pip":

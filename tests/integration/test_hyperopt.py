@@ -286,11 +286,11 @@ def test_distinct_weights_give_distinct_trades(search: Search) -> None:
     assert len(opened) >= 20
 
 
-def test_every_epoch_is_a_plain_backtest_with_its_parameters(
+def test_an_epoch_is_a_plain_backtest_with_its_parameters(
     project: Project, search: Search, plain: PlainBacktest, tmp_path: Path
 ) -> None:
     file = tmp_path / "parameters.json"
-    for epoch, trades in zip(search.epochs, search.trades, strict=True):
+    for epoch, trades in list(zip(search.epochs, search.trades, strict=True))[::4]:
         HyperoptTools.export_params(epoch, STRATEGY, file)
         parameters = HyperoptTools.load_params_from_file(file)["params"]
         assert parameters["buy"]["threshold_buy"] == 0.3

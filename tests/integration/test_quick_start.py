@@ -31,6 +31,9 @@ SMALL = {
     }
 }
 
+# On a busy machine.
+pytestmark = pytest.mark.timeout(600)
+
 Shell = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -62,7 +65,7 @@ def shell(project: Path) -> Shell:
             capture_output=True,
             text=True,
             check=False,
-            timeout=250,
+            timeout=290,
         )
 
     return run
@@ -72,14 +75,23 @@ REPLAY = ("scripts/with_replay_exchange.sh", "--end", "20230420", "--pairs", *PA
 
 
 def test_quick_start_backtests_offline_and_reports_skill(project: Path, shell: Shell) -> None:
-    first = shell(*REPLAY, "--", "scripts/backtest.sh")
-    output = first.stdout + first.stderr
-    assert first.returncode == 0, output
+    # A pair that the exchange answers badly is left out, and the others go on.
+    broken = ("--fault", "http_5xx,path=klines,symbol=SOLUSDT")
+    done = shell(*REPLAY, *broken, "--", "scripts/backtest.sh")
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    assert "SOL/USDT:USDT" in output
+    # Three windows for each pair: the first training and two retrainings.
+    assert output.count("Trained ") == 6
+
+    done = shell(*REPLAY, "--", "scripts/backtest.sh")
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
     assert " - ERROR - " not in output
     assert "BACKTESTING REPORT" in output
     assert "SKILL OUT OF SAMPLE" in output
-    # Three windows for each pair: the first training and two retrainings.
-    assert output.count("Trained ") == 3 * len(PAIRS)
+    # A second run reuses the models' predictions.
+    assert output.count("Trained SOL/USDT:USDT ") == output.count("Trained ") == 3
     for pair in PAIRS:
         skill = next(
             line for line in output.splitlines() if line.startswith(f"│ {pair} │         3")
@@ -90,10 +102,6 @@ def test_quick_start_backtests_offline_and_reports_skill(project: Path, shell: S
     assert [len(pair["trainings"]) for pair in report["pairs"]] == [3] * len(PAIRS)
     page = next((project / "user_data" / "plot").glob("report-*.html"))
     assert f"Report: {page.relative_to(project)}" in output
-    # A second run reuses the models' predictions.
-    second = shell(*REPLAY, "--", "scripts/backtest.sh")
-    assert second.returncode == 0, second.stdout + second.stderr
-    assert "Trained " not in second.stdout + second.stderr
 
 
 def test_command_that_fails_stops_the_exchange_and_passes_its_exit_code_on(shell: Shell) -> None:
@@ -109,15 +117,6 @@ def test_wrapper_ends_when_the_exchange_cannot_start(shell: Shell, tmp_path: Pat
     )
     assert done.returncode == 2
     assert "none" in done.stderr
-
-
-def test_pair_the_exchange_answers_badly_is_left_out_and_the_others_go_on(shell: Shell) -> None:
-    broken = ("--fault", "http_5xx,path=klines,symbol=SOLUSDT")
-    done = shell(*REPLAY, *broken, "--", "scripts/backtest.sh")
-    output = done.stdout + done.stderr
-    assert done.returncode == 0, output
-    assert "SOL/USDT:USDT" in output
-    assert output.count("Trained ") == 6
 
 
 def test_dead_exchange_is_an_error_that_names_it(project: Path, shell: Shell) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from freqtrade.exceptions import OperationalException
 
-from freqai_lstm.cli import main, make_parser
+from freqai_lstm.cli import main, parse_arguments
 from freqai_lstm.confirm.performance import (
     Performance,
     strategy_file,
@@ -161,8 +161,8 @@ def test_command_refuses_a_configuration_without_freqai(
 
 def test_command_searches_weights_and_thresholds_unless_told_otherwise() -> None:
     required = ["confirm", "--config", "config-torch.json", "--timerange", "20240101-20240301"]
-    args: Namespace = make_parser().parse_args(required)
+    args: Namespace = parse_arguments(required)
     assert (args.split, args.spaces, args.job_workers) == (0.67, ["buy", "sell"], 1)
     assert args.hyperopt_loss == "SharpeHyperOptLossDaily"
-    args = make_parser().parse_args([*required, "--spaces", "buy", "roi", "--split", "0.5"])
+    args = parse_arguments([*required, "--spaces", "buy", "roi", "--split", "0.5"])
     assert (args.split, args.spaces) == (0.5, ["buy", "roi"])

@@ -12,7 +12,7 @@ import pytest
 import torch
 from unit_predictions import LABELS, STARTS, Store
 
-from freqai_lstm.cli import make_parser
+from freqai_lstm.cli import parse_arguments
 from freqai_lstm.exceptions import SkillError
 from freqai_lstm.report.backtest import BacktestReport, gather_report
 from freqai_lstm.report.json_file import write_json
@@ -281,6 +281,6 @@ def test_unreadable_model_costs_its_training_curve_alone(
 
 
 def test_report_takes_the_options_of_the_backtest() -> None:
-    args = make_parser().parse_args(["report", "-c", "a.json", "--timerange", "20240101-20240201"])
+    args = parse_arguments(["report", "-c", "a.json", "--timerange", "20240101-20240201"])
     assert args.output is None
     assert callable(args.run)

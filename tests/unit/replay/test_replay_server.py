@@ -25,9 +25,9 @@ from freqai_lstm.replay.synthetic import SyntheticMarket
 
 RUN = """
 import argparse, sys
-from freqai_lstm.replay.cli import add_replay_parser
+from freqai_lstm.replay.cli import add_arguments
 parser = argparse.ArgumentParser()
-add_replay_parser(parser.add_subparsers())
+add_arguments(parser)
 args = parser.parse_args()
 sys.exit(args.run(args))
 """
@@ -36,15 +36,15 @@ SHORT = ["--start", "20240101", "--end", "20240103", "--pairs", "BTC/USDT:USDT"]
 
 def parse(*arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    cli.add_replay_parser(parser.add_subparsers())
-    return parser.parse_args(["replay", *arguments])
+    cli.add_arguments(parser)
+    return parser.parse_args(arguments)
 
 
 @contextmanager
 def replay_process(ready_file: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Run the command until the block ends."""
     path = os.pathsep.join([*filter(None, sys.path), str(Path.cwd())])
-    command = [sys.executable, "-c", RUN, "replay", "--port", "0", "--ready-file", str(ready_file)]
+    command = [sys.executable, "-c", RUN, "--port", "0", "--ready-file", str(ready_file)]
     process = subprocess.Popen(
         [*command, *SHORT, *arguments],
         env={**os.environ, "PYTHONPATH": path},
