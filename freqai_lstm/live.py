@@ -2,7 +2,6 @@
 
 import logging
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -18,6 +17,7 @@ from pandas import DataFrame
 from freqai_lstm.data_drawer import SafeDataDrawer
 from freqai_lstm.data_kitchen import WindowedDataKitchen, stale_candles
 from freqai_lstm.exceptions import SettingsError
+from freqai_lstm.folders import identifier_folder
 from freqai_lstm.incidents import INCIDENTS_NAME, IncidentLog
 from freqai_lstm.salvage import salvage_folder
 
@@ -38,7 +38,7 @@ class LiveRegressor(BasePyTorchRegressor):
 
     def __init__(self, **kwargs: Any) -> None:
         config = kwargs["config"]
-        folder = Path(config["user_data_dir"]) / "models" / config["freqai"]["identifier"]
+        folder = identifier_folder(config)
         if config.get("runmode") in TRADE_MODES:
             check_candles_join()
             salvage_folder(folder)

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -28,7 +27,8 @@ from freqai_lstm.data_kitchen import (
     missing_timeframes,
     without_predictions,
 )
-from freqai_lstm.exceptions import SettingsError, WindowError
+from freqai_lstm.exceptions import WindowError
+from freqai_lstm.folders import check_coins, identifier_folder
 from freqai_lstm.identifier import IdentifierGuard, labelled_by, trained_with
 from freqai_lstm.label_statistics import latest_statistics, rolling_statistics
 from freqai_lstm.live import LiveRegressor
@@ -91,16 +91,13 @@ class LSTMRegressor(LiveRegressor):
         warn_if_untested()
         config = kwargs["config"]
         self.settings = read_settings(config["freqai"], timeframe_to_seconds(config["timeframe"]))
-        self.identifier_guard = IdentifierGuard(
-            Path(config["user_data_dir"]) / "models" / self.settings.identifier
-        )
+        self.identifier_guard = IdentifierGuard(identifier_folder(config))
         self.identifier_guard.check(
             trained_with(self.settings, config["timeframe"], type(self).__name__)
         )
         super().__init__(**kwargs)
-        self._pair_of_coin: dict[str, str] = {}
-        for pair in config["exchange"]["pair_whitelist"]:
-            self._claim_folder(pair)
+        self._pairs = set(config["exchange"]["pair_whitelist"])
+        check_coins(sorted(self._pairs))
         self.window_size = self.CONV_WIDTH = self.settings.window_size
         self._num_threads = self.settings.model_training_parameters.trainer_kwargs.num_threads
         limit_threads(self._num_threads)
@@ -117,7 +114,9 @@ class LSTMRegressor(LiveRegressor):
         :raises SettingsError: If the identifier's models were trained on other labels or features,
             or FreqAI would keep this pair's models in the folders of another pair.
         """
-        self._claim_folder(metadata["pair"])
+        if metadata["pair"] not in self._pairs:
+            check_coins([*sorted(self._pairs), metadata["pair"]])
+            self._pairs.add(metadata["pair"])
         if not self._knows_strategy and not dataframe.empty:
             labels = label_names(strategy, dataframe, metadata)
             self.identifier_guard.check(labelled_by(strategy, labels))
@@ -305,16 +304,6 @@ class LSTMRegressor(LiveRegressor):
         for name, statistic in rolling_statistics(dk.full_df[labels], candles).items():
             columns = [f"{label}_{name}" for label in labels]
             dk.full_df.loc[statistic.index, columns] = statistic.to_numpy()
-
-    def _claim_folder(self, pair: str) -> None:
-        """Refuse two pairs of one coin: FreqAI names the folders of models by the coin alone."""
-        coin = pair.partition("/")[0]
-        if (other := self._pair_of_coin.setdefault(coin, pair)) != pair:
-            raise SettingsError(
-                f"exchange.pair_whitelist: must hold one pair of a coin, was {other} and {pair}, "
-                f"whose models FreqAI would keep in the same folders; trade one of them with "
-                f"another freqai.identifier"
-            )
 
     def _append_null_backtesting_predictions(
         self, dk: FreqaiDataKitchen, dataframe_backtest: DataFrame

@@ -1,11 +1,11 @@
 """Checks what is saved under FreqAI's ``identifier``."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from freqai_lstm.doctor.finding import Finding
 from freqai_lstm.exceptions import SettingsError
+from freqai_lstm.folders import identifier_folder
 from freqai_lstm.identifier import IdentifierGuard, featured_by, trained_with
 from freqai_lstm.settings import FreqaiSettings
 
@@ -19,7 +19,7 @@ def check_identifier(
     :param settings: Its ``freqai`` section.
     :param strategy: The strategy.
     """
-    folder = Path(config["user_data_dir"]) / "models" / settings.identifier
+    folder = identifier_folder(config)
     present = trained_with(settings, config["timeframe"], config["freqaimodel"])
     problem = ""
     try:

@@ -14,16 +14,16 @@ import numpy as np
 import pandas as pd
 import torch
 from freqtrade.configuration import TimeRange
-from freqtrade.data.dataprovider import DataProvider
 from freqtrade.data.history import load_pair_history
 from freqtrade.enums import RunMode
 from freqtrade.exchange import timeframe_to_seconds
-from freqtrade.resolvers import StrategyResolver
 
 from freqai_lstm.evaluate.plan import SubRun
 from freqai_lstm.exceptions import SkillError
 from freqai_lstm.files import replacing
-from freqai_lstm.report.predictions import identifier_folder, prediction_file, training_stamps
+from freqai_lstm.folders import identifier_folder, prediction_file
+from freqai_lstm.offline import load_offline_strategy
+from freqai_lstm.report.predictions import training_stamps
 from freqai_lstm.settings import SECONDS_PER_DAY
 
 logger = logging.getLogger(__name__)
@@ -51,9 +51,7 @@ def walk_forward(sub_run: SubRun) -> dict[str, float]:
     config = dict(sub_run.config, runmode=RunMode.BACKTEST)
     # FreqAI makes this folder's children alone.
     (Path(config["user_data_dir"]) / "models").mkdir(parents=True, exist_ok=True)
-    strategy = StrategyResolver.load_strategy(config)
-    strategy.dp = DataProvider(config, None)
-    strategy.ft_bot_start()
+    strategy = load_offline_strategy(config)
     config["startup_candle_count"] = strategy.startup_candle_count
     strategy.populate_indicators(_history(config, sub_run.pair), {"pair": sub_run.pair})
     _check(sub_run)
@@ -97,7 +95,7 @@ def _history(config: dict[str, Any], pair: str) -> pd.DataFrame:
 def _check(sub_run: SubRun) -> None:
     """Refuse a run with a window that was not trained, so that the next one tries it again."""
     for stamp in training_stamps(sub_run.config):
-        file = prediction_file(sub_run.config, sub_run.pair, stamp)
+        file = prediction_file(identifier_folder(sub_run.config), sub_run.pair, stamp)
         if file.is_file() and (pd.read_feather(file)["do_predict"] == 1).any():
             continue
         file.unlink(missing_ok=True)

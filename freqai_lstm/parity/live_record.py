@@ -75,11 +75,6 @@ def _first_live(frame: DataFrame) -> int:
     return int(live[0]) if len(live) else len(frame)
 
 
-def model_folder(folder: Path, pair: str, timestamp: int) -> Path:
-    """Return where FreqAI keeps a model of a pair."""
-    return folder / f"sub-train-{pair.partition('/')[0]}_{timestamp}"
-
-
 def as_utc(timestamp: float) -> str:
     """Return a time for people."""
     return f"{pd.Timestamp(timestamp, unit='s', tz='UTC'):%Y-%m-%d %H:%M}"

@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from freqtrade.data.dataprovider import DataProvider
-from freqtrade.resolvers import StrategyResolver
 from pandas import DataFrame
 
 from freqai_lstm.data_kitchen import WindowedDataKitchen
 from freqai_lstm.exceptions import ParityError
+from freqai_lstm.folders import model_folder
+from freqai_lstm.offline import load_offline_strategy
 from freqai_lstm.regressor import MODEL_TIMESTAMP
 
-from .live_record import LiveRecord, as_utc, model_folder
+from .live_record import LiveRecord, as_utc
 
 SIGNALS = ("enter_long", "enter_short", "exit_long", "exit_short")
 
@@ -26,9 +26,7 @@ class Replay:
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = config
-        self.strategy = StrategyResolver.load_strategy(config)
-        self.strategy.dp = DataProvider(config, None)
-        self.strategy.ft_bot_start()
+        self.strategy = load_offline_strategy(config)
         self.regressor = self.strategy.freqai
         self.strategy.freqai = self
         self._predictions = DataFrame()

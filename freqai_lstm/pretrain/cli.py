@@ -12,7 +12,6 @@ from freqai_lstm.freqtrade_options import add_freqtrade_options
 from freqai_lstm.pretrain.batch import BatchWorkers
 from freqai_lstm.pretrain.cluster import RayWorkers
 from freqai_lstm.pretrain.features import WalkForward, load_walk_forward
-from freqai_lstm.pretrain.plan import check_coins
 from freqai_lstm.pretrain.project import pack_project
 from freqai_lstm.pretrain.run import Account, pretrain
 from freqai_lstm.pretrain.workers import LocalWorkers, Workers
@@ -65,7 +64,6 @@ def run_pretrain(args: argparse.Namespace) -> int:
     started = perf_counter()
     options = {name: value for name, value in vars(args).items() if name in _FREQTRADE_OPTIONS}
     walk = load_walk_forward(options)
-    check_coins(walk.config)
     with make_workers(walk, args.jobs, args.ray, args.batch_models) as workers:
         account = pretrain(walk, workers)
     _report(account, perf_counter() - started)

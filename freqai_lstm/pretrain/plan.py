@@ -1,14 +1,11 @@
 """Which models a walk-forward needs, by the names that FreqAI gives them."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from freqtrade.configuration import TimeRange
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
-
-from freqai_lstm.exceptions import SettingsError
 
 
 @dataclass(frozen=True)
@@ -89,27 +86,6 @@ def missing_tasks(
     if continual_learning:
         return [Task(tuple(windows))] if left else []
     return [Task((window,)) for window in left]
-
-
-def check_coins(config: Mapping[str, Any]) -> None:
-    """Refuse pairs whose models FreqAI would keep under the same names.
-
-    It names a model by the pair's coin alone: of two quotes of one coin, the second would silently
-    get the predictions of the first.
-
-    :raises SettingsError: If two pairs of the whitelist have the same coin.
-    """
-    pairs_by_coin = defaultdict(list)
-    for pair in config["exchange"]["pair_whitelist"]:
-        pairs_by_coin[pair.split("/", 1)[0].lower()].append(pair)
-    problems = [
-        f"exchange.pair_whitelist: must have one pair of each coin, since FreqAI keeps models by "
-        f"coin, was {', '.join(pairs)}; give each its own freqai.identifier"
-        for pairs in pairs_by_coin.values()
-        if len(pairs) > 1
-    ]
-    if problems:
-        raise SettingsError("\n".join(problems))
 
 
 def _timerange(start: int, stop: int) -> str:

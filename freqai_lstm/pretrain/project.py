@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from freqtrade.data.dataprovider import DataProvider
-from freqtrade.resolvers import StrategyResolver
+from freqai_lstm.offline import load_offline_strategy
 
 # Where a bot reports to, with tokens and passwords; and a second copy of everything.
 _PRIVATE_SECTIONS = (
@@ -42,10 +41,7 @@ class Project:
             file.write_bytes(content)
         (userdir / "models").mkdir()
         config = copy.deepcopy(self.config) | {"user_data_dir": userdir, "timerange": timerange}
-        strategy = StrategyResolver.load_strategy(config)
-        strategy.dp = DataProvider(config, None)
-        strategy.ft_bot_start()
-        return strategy
+        return load_offline_strategy(config)
 
 
 def pack_project(config: dict[str, Any], strategy: Any, threads: int) -> Project:

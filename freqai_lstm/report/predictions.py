@@ -6,7 +6,6 @@ Reads what FreqAI left in the identifier's folder; needs no model and no exchang
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,6 +13,7 @@ from freqtrade.configuration import TimeRange
 from freqtrade.data.history import load_pair_history
 
 from freqai_lstm.exceptions import SkillError
+from freqai_lstm.folders import identifier_folder, prediction_file
 from freqai_lstm.returns import RETURN_LABEL
 from freqai_lstm.score import (
     DEFAULT_WEIGHTS,
@@ -81,12 +81,6 @@ def load_predictions(
     return found
 
 
-def identifier_folder(config: Mapping[str, Any]) -> Path:
-    """Return the folder that FreqAI keeps an identifier's models and predictions in."""
-    identifier: str = config["freqai"]["identifier"]
-    return Path(config["user_data_dir"]) / "models" / identifier
-
-
 def training_stamps(config: Mapping[str, Any]) -> range:
     """Return the ends of the training windows, as FreqAI names its files, in seconds."""
     timerange = TimeRange.parse_timerange(config["timerange"])
@@ -95,15 +89,10 @@ def training_stamps(config: Mapping[str, Any]) -> range:
     return range(timerange.startts, stop, period)
 
 
-def prediction_file(config: Mapping[str, Any], pair: str, stamp: int) -> Path:
-    """Return where FreqAI keeps the predictions of one training window."""
-    name = f"cb_{pair.split('/', 1)[0].lower()}_{stamp}_prediction.feather"
-    return identifier_folder(config) / "backtesting_predictions" / name
-
-
 def _stored_predictions(config: Mapping[str, Any], pair: str) -> dict[int, pd.DataFrame]:
     """Return the predictions of each training window of the timerange, oldest first."""
-    files = {stamp: prediction_file(config, pair, stamp) for stamp in training_stamps(config)}
+    folder = identifier_folder(config)
+    files = {stamp: prediction_file(folder, pair, stamp) for stamp in training_stamps(config)}
     return {stamp: pd.read_feather(file) for stamp, file in files.items() if file.is_file()}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from freqai_lstm.report.predictions import identifier_folder
+from freqai_lstm.folders import identifier_folder, model_filename, model_folder
 from freqai_lstm.training import TrainingHistory
 
 logger = logging.getLogger(__name__)
@@ -50,9 +50,8 @@ def training_curves(
 
 
 def _history(config: Mapping[str, Any], pair: str, window: int) -> TrainingHistory | None:
-    coin = pair.split("/", 1)[0]
-    folder = identifier_folder(config) / f"sub-train-{coin}_{window}"
-    file = folder / f"cb_{coin.lower()}_{window}_model.zip"
+    folder = model_folder(identifier_folder(config), pair, window)
+    file = folder / f"{model_filename(pair, window)}_model.zip"
     if not file.is_file():
         return None
     try:

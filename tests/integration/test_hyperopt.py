@@ -411,28 +411,36 @@ def epochs_since(project: Project, before: set[Path]) -> list[tuple[Any, ...]]:
     ]
 
 
-def test_one_process_finds_what_two_confirm(project: Project, search: Search) -> None:
+@pytest.mark.long
+def test_two_processes_search_what_one_does(project: Project, search: Search) -> None:
     assert search.trades
     folder = project.userdir / "hyperopt_results"
-    before = set(folder.glob("*.fthypt"))
-    output = project.run(
-        *("freqtrade", "hyperopt", "--strategy", STRATEGY, "--freqaimodel", "PyTorchLSTMRegressor"),
-        *("--spaces", "buy", "sell", "--hyperopt-loss", "SharpeHyperOptLossDaily", "-j", "1"),
-        *("--timerange", "20240131-20240210", "--epochs", "2", "--random-state", "7"),
-        "--disable-param-export",
-    )
-    assert "is used during indicator calculation" not in output
-    alone = epochs_since(project, before)
-    assert len(alone) == 2
-    assert set(alone[0][0]) == {*WEIGHT_NAMES, "threshold_buy", "threshold_sell", "direction"}
+    found = []
+    for jobs in ("1", "2"):
+        before = set(folder.glob("*.fthypt"))
+        output = project.run(
+            *("freqtrade", "hyperopt", "--strategy", STRATEGY),
+            *("--freqaimodel", "PyTorchLSTMRegressor", "--timerange", "20240131-20240210"),
+            *("--spaces", "buy", "sell", "--hyperopt-loss", "SharpeHyperOptLossDaily"),
+            *("-j", jobs, "--epochs", "2", "--random-state", "7", "--disable-param-export"),
+        )
+        assert "is used during indicator calculation" not in output
+        found.append(epochs_since(project, before))
+    assert found[0] == found[1]
+    assert len(found[0]) == 2
 
-    before = set(folder.glob("*.fthypt"))
+
+def test_confirm_judges_what_hyperopt_finds(project: Project, search: Search) -> None:
+    assert search.trades
+    before = set((project.userdir / "hyperopt_results").glob("*.fthypt"))
     output = project.run(
-        *("freqai-lstm", "confirm", "--timerange", TIMERANGE, "--split", "0.5", "-j", "2"),
+        *("freqai-lstm", "confirm", "--timerange", TIMERANGE, "--split", "0.5", "-j", "1"),
         *("--epochs", "2", "--random-state", "7"),
     )
-    assert "Effective number of parallel workers used: 2" in output
-    assert epochs_since(project, before) == alone
+    epochs = epochs_since(project, before)
+    assert len(epochs) == 2
+    assert set(epochs[0][0]) == {*WEIGHT_NAMES, "threshold_buy", "threshold_sell", "direction"}
+    assert "is used during indicator calculation" not in output
     assert "SEARCHED ON 20240131-20240210, CONFIRMED ON 20240210-20240220" in output
     rows = {
         name: [float(cell) for cell in line.split("│")[2:-1]]
@@ -442,7 +450,7 @@ def test_one_process_finds_what_two_confirm(project: Project, search: Search) ->
     }
     assert len(rows["default"]) == len(rows["found"]) == 8
     assert rows["default"] != rows["found"]
-    best = min(alone, key=lambda epoch: epoch[1])
+    best = min(epochs, key=lambda epoch: epoch[1])
     assert rows["found"][0] == best[2]
     assert "on the confirm range" in output
     # The strategy stays as it is, until the user says so.

@@ -21,7 +21,7 @@ from freqai_lstm.pretrain import cli, cluster, workers
 from freqai_lstm.pretrain.cluster import RayWorkers
 from freqai_lstm.pretrain.features import check_regressor
 from freqai_lstm.pretrain.folder import IdentifierFolder
-from freqai_lstm.pretrain.plan import Task, Window, check_coins, missing_tasks
+from freqai_lstm.pretrain.plan import Task, Window, missing_tasks
 from freqai_lstm.pretrain.project import pack_project
 from freqai_lstm.pretrain.run import Account, Failure, pretrain
 from freqai_lstm.pretrain.worker import Artefacts, Outcome
@@ -110,14 +110,6 @@ def test_windows_are_independent_unless_learning_continues() -> None:
     assert missing_tasks(windows, [windows[1]], continual_learning=True) == [Task(tuple(windows))]
     assert missing_tasks(windows, windows, continual_learning=False) == []
     assert missing_tasks(windows, windows, continual_learning=True) == []
-
-
-@pytest.mark.parametrize("other", ["BTC/USDC:USDC", "btc/USDT:USDT"])
-def test_two_pairs_of_one_coin_are_refused(other: str) -> None:
-    pairs = ["BTC/USDT:USDT", "ETH/USDT:USDT"]
-    check_coins({"exchange": {"pair_whitelist": pairs}})
-    with pytest.raises(SettingsError, match=rf"pair_whitelist: .*was BTC/USDT:USDT, {other}"):
-        check_coins({"exchange": {"pair_whitelist": [*pairs, other]}})
 
 
 def test_other_prediction_models_are_refused() -> None:
