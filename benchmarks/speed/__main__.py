@@ -36,6 +36,9 @@ def main() -> None:
         if "growth" in args.parts:
             rows = training.growth_rows(**options)
             print_table(f"Growth with the candles on {device}", training.GROWTH_HEADERS, rows)
+    if "growth" in args.parts:
+        rows = backtest.growth_rows()
+        print_table("Growth with the pairs, backtested", backtest.GROWTH_HEADERS, rows)
     if "memory" in args.parts:
         print_table("Growth of the peak memory", memory.HEADERS, memory.memory_rows())
     if "backtest" in args.parts:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,7 +25,9 @@ TIMERANGE = "20240301-20240401"
 DOWNLOAD_DAYS = "20231001-20240402"
 
 Row = tuple[str, ...]
+MANY_PAIRS = [*PAIRS, *(f"{coin}/USDT:USDT" for coin in ("BNB", "SOL", "DOT"))]
 HEADERS = ("with", *PARTS, "all", "training + prediction, to stock's", "to all of stock's")
+GROWTH_HEADERS = ("pairs", *(f"{name} [s]" for name in PARTS if name != FREQTRADE), "a pair, to 1")
 
 
 def backtest_rows(
@@ -39,28 +42,11 @@ def backtest_rows(
     :param rounds: Backtests of each.
     :return: Rows of the table.
     """
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        market: Market = (
-            RecordedMarket(datadir, pairs=pairs)
-            if datadir
-            else SyntheticMarket(
-                0,
-                start_ms=parse_day_ms("20230901"),
-                end_ms=parse_day_ms("20240403"),
-                pairs=list(pairs),
-            )
-        )
-        with ReplayServer(market) as server:
-            _write(folder / "exchange.json", exchange_overlay(server.url))
-            _write(folder / "pairs.json", {"exchange": {"pair_whitelist": list(pairs)}})
-            candles = datadir or folder / "data"
-            if datadir is None:
-                _download(folder, candles, pairs)
-            found: dict[str, list[dict[str, float]]] = {"this package": [], "stock loops": []}
-            for number in range(rounds):
-                for who, runs in found.items():
-                    runs.append(_backtest(folder, candles, timerange, who, number))
+    found: dict[str, list[dict[str, float]]] = {"this package": [], "stock loops": []}
+    with _project(pairs, datadir) as (folder, candles):
+        for number in range(rounds):
+            for who, runs in found.items():
+                runs.append(_backtest(folder, candles, timerange, who, f"bench-{number}"))
     best = {
         who: {part: min(run[part] for run in runs) for part in PARTS} for who, runs in found.items()
     }
@@ -76,11 +62,58 @@ def backtest_rows(
         )
 
 
+def growth_rows() -> Iterator[Row]:
+    """Backtest one pair, two, four and eight of the replay market, for two epochs a model.
+
+    :return: Rows of the table.
+    """
+    first = 0.0
+    with _project(MANY_PAIRS, None) as (folder, candles):
+        epochs = {"freqai": {"model_training_parameters": {"trainer_kwargs": {"n_epochs": 2}}}}
+        _write(folder / "epochs.json", epochs)
+        for count in (1, 2, 4, 8):
+            _write(folder / "pairs.json", {"exchange": {"pair_whitelist": MANY_PAIRS[:count]}})
+            seconds = _backtest(
+                *(folder, candles, "20240301-20240308", "this package", f"pairs-{count}"),
+                overlay=folder / "epochs.json",
+            )
+            own = [seconds[name] for name in PARTS if name != FREQTRADE]
+            first = first or sum(own)
+            yield str(count), *(f"{part:.1f}" for part in own), f"{sum(own) / count / first:.2f}"
+
+
+@contextmanager
+def _project(pairs: Sequence[str], datadir: Path | None) -> Iterator[tuple[Path, Path]]:
+    """Give a folder with configurations, and the candles, while an exchange replays them."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        market: Market = (
+            RecordedMarket(datadir, pairs=pairs)
+            if datadir
+            else SyntheticMarket(
+                0,
+                start_ms=parse_day_ms("20230901"),
+                end_ms=parse_day_ms("20240403"),
+                pairs=list(pairs),
+            )
+        )
+        with ReplayServer(market) as server:
+            _write(folder / "exchange.json", exchange_overlay(server.url))
+            _write(folder / "pairs.json", {"exchange": {"pair_whitelist": list(pairs)}})
+            if datadir is None:
+                _download(folder, folder / "data", pairs)
+            yield folder, datadir or folder / "data"
+
+
 def _backtest(
-    folder: Path, candles: Path, timerange: str, who: str, number: int
+    folder: Path,
+    candles: Path,
+    timerange: str,
+    who: str,
+    identifier: str,
+    overlay: Path | None = None,
 ) -> dict[str, float]:
     configs = [ROOT / "config-torch.json", folder / "pairs.json", folder / "exchange.json"]
-    identifier: dict[str, Any] = {"identifier": f"bench-{number}"}
     models = ROOT / "user_data" / "freqaimodels"
     arguments = ["--freqaimodel", "PyTorchLSTMRegressor"]
     if who == "stock loops":
@@ -89,11 +122,11 @@ def _backtest(
         configs[0] = _stock_config(folder)
     user_data = folder / who.replace(" ", "-")
     user_data.mkdir(exist_ok=True)
-    _write(folder / "run.json", {"freqai": identifier})
+    _write(folder / "run.json", {"freqai": {"identifier": identifier}})
     arguments += ["--strategy-path", str(ROOT / "user_data" / "strategies")]
     arguments += ["--freqaimodel-path", str(models), "--userdir", str(user_data)]
     arguments += ["--datadir", str(candles), "--timerange", timerange, "--cache", "none"]
-    for config in (*configs, folder / "run.json"):
+    for config in (*configs, folder / "run.json", *filter(None, [overlay])):
         arguments += ["--config", str(config)]
     seconds = folder / "seconds.json"
     wall = timed(
