@@ -18,7 +18,7 @@ from freqai_lstm.report.statistics import (
     sign_accuracy,
 )
 from freqai_lstm.report.thresholds import Signals
-from freqai_lstm.report.uncertainty import SpreadFigures, overall_spread, pair_spreads
+from freqai_lstm.report.uncertainty import SpreadFigures, overall_spreads, pair_spreads
 from freqai_lstm.returns import forward_return
 
 RETURN_HORIZONS = (1, 4, 12, 24)
@@ -88,7 +88,7 @@ class PairFigures:
 class OverallFigures:
     """Means over all pairs, with errors that count a candle once however many pairs have it.
 
-    ``spread`` is the mean over all labels, too.
+    ``spreads`` are those of the score and the mean over all labels; empty for single networks.
     """
 
     correlation: Estimate
@@ -96,7 +96,7 @@ class OverallFigures:
     gain: Estimate
     rank_ic: Mapping[str, Mapping[int, Estimate]]
     return_head: Mapping[int, Estimate] | None
-    spread: SpreadFigures | None
+    spreads: Mapping[str, SpreadFigures]
 
 
 def pair_figures(pair: PairPredictions, signals: Signals | None) -> PairFigures:
@@ -127,7 +127,7 @@ def overall_figures(pairs: Sequence[PairPredictions]) -> OverallFigures:
         gain=mean_statistic(gains).estimate(horizon),
         rank_ic={name: _mean_rank_ic(pairs, column) for name, column in FORECASTS.items()},
         return_head=_mean_rank_ic(pairs, "predicted_return") if with_return_head else None,
-        spread=overall_spread(pairs),
+        spreads=overall_spreads(pairs),
     )
 
 

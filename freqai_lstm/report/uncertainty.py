@@ -37,15 +37,18 @@ def pair_spreads(pair: PairPredictions) -> dict[str, SpreadFigures]:
     return {
         name: _figures(frames, pair.horizon)
         for name, frames in _frames(pair).items()
-        if any(len(frame.dropna()) for frame in frames)
+        if all(len(frame.dropna()) for frame in frames)
     }
 
 
-def overall_spread(pairs: Sequence[PairPredictions]) -> SpreadFigures | None:
-    """Return the mean figures over all labels of all pairs; None for single networks."""
-    frames = [frame for pair in pairs for frame in _frames(pair).get(ALL_LABELS, ())]
-    frames = [frame for frame in frames if len(frame.dropna())]
-    return _figures(frames, pairs[0].horizon) if frames else None
+def overall_spreads(pairs: Sequence[PairPredictions]) -> dict[str, SpreadFigures]:
+    """Return the mean figures over pairs, of the score and of all labels."""
+    figures = {}
+    for name in (SCORE, ALL_LABELS):
+        frames = [frame for pair in pairs for frame in _frames(pair).get(name, ())]
+        if compared := [frame for frame in frames if len(frame.dropna())]:
+            figures[name] = _figures(compared, pairs[0].horizon)
+    return figures
 
 
 def coverage(pair: PairPredictions) -> pd.DataFrame:

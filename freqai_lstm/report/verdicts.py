@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from freqai_lstm.report.figures import OverallFigures, PairFigures, Period
+from freqai_lstm.report.predictions import SCORE
 from freqai_lstm.report.statistics import SIGNIFICANCE, Estimate
-from freqai_lstm.report.uncertainty import SpreadFigures, normal_share
+from freqai_lstm.report.uncertainty import ALL_LABELS, SpreadFigures, normal_share
 
 _FULLY_LEARNED = 0.9
 _NEARLY_CONSTANT = 0.05
@@ -44,7 +45,7 @@ def overall_verdicts(
             if overall.return_head is not None
             else []
         ),
-        *(_spread_verdicts(overall.spread) if overall.spread is not None else ()),
+        *(_spread_verdicts(overall.spreads) if overall.spreads else ()),
     ]
 
 
@@ -124,8 +125,9 @@ def _returns_verdict(what: str, rank_ic: Mapping[int, Estimate]) -> Verdict:
     )
 
 
-def _spread_verdicts(spread: SpreadFigures) -> Iterator[Verdict]:
+def _spread_verdicts(spreads: Mapping[str, SpreadFigures]) -> Iterator[Verdict]:
     """Judge the spread of an ensemble against its errors."""
+    spread, rank = spreads[ALL_LABELS], spreads[SCORE].rank_correlation
     found = (
         f"out of sample the errors are {spread.error_ratio:.2f} times the spreads, and the truth "
         f"lies within one spread of the prediction on {_pct(spread.within_one)} and within two on "
@@ -143,8 +145,8 @@ def _spread_verdicts(spread: SpreadFigures) -> Iterator[Verdict]:
         yield Verdict("warning", f"Spread too large, badly calibrated: {found}.")
     else:
         yield Verdict("plain", f"Spread of the size of the errors: {found}.")
-    ranks = f"the rank correlation of spread and error is {_pm(spread.rank_correlation)}"
-    if spread.rank_correlation.differs_from_zero and spread.rank_correlation.value >= _TELLING:
+    ranks = f"the rank correlation of the score's spread with its error is {_pm(rank)}"
+    if rank.differs_from_zero and rank.value >= _TELLING:
         yield Verdict("good", f"Errors are larger where the spread is: {ranks}.")
     else:
         yield Verdict(
