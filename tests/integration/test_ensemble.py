@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from freqai_lstm.data_kitchen import WindowedDataKitchen
-from freqai_lstm.exceptions import SettingsError
+from freqai_lstm.exceptions import SettingsError, WindowError
 from freqai_lstm.regressor import LSTMRegressor
 from freqai_lstm.score import WEIGHT_NAMES
 from freqai_lstm.spread import spread_columns
@@ -103,3 +103,18 @@ def test_spread_is_predicted_beside_every_label(
     config["freqai"]["model_training_parameters"]["model_kwargs"]["ensemble_size"] = 2
     with pytest.raises(SettingsError, match=r"model_kwargs\.ensemble_size: trained with 3, was 2"):
         Backtest(config)
+
+
+def test_strategy_finds_its_columns_where_every_training_failed(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise WindowError("too few windows")
+
+    monkeypatch.setattr(LSTMRegressor, "train", fail)
+    backtest = Backtest(config)
+    backtest.strategy.min_certainty.value = 0.1
+    analysed = backtest.run(BTC)
+    assert (analysed[["do_predict", *SPREADS]] == 0).all(axis=None)
+    assert analysed["score_spread"].isna().all()
+    assert "enter_long" not in analysed or analysed["enter_long"].isna().all()
