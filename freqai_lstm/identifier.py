@@ -21,6 +21,9 @@ from freqai_lstm.settings import FreqaiSettings
 
 MANIFEST_NAME = "freqai_lstm.json"
 
+_ADDED_LATER = {"freqai.model_training_parameters.model_kwargs.ensemble_size": 1}
+"""Settings that older manifests do not have, with what their models were trained with."""
+
 _STRATEGY_METHODS = (
     "feature_engineering_expand_all",
     "feature_engineering_expand_basic",
@@ -68,7 +71,7 @@ class IdentifierGuard:
         :raises SettingsError: If saved models were trained with other settings; it names each
             difference.
         """
-        recorded = self._recorded()
+        recorded = _ADDED_LATER | self._recorded()
         differences = [
             f"{key}: trained with {recorded[key]!r}, was {value!r}"
             for key, value in present.items()

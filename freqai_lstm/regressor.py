@@ -27,7 +27,7 @@ from freqai_lstm.data_kitchen import (
     missing_timeframes,
     without_predictions,
 )
-from freqai_lstm.exceptions import WindowError
+from freqai_lstm.exceptions import SettingsError, WindowError
 from freqai_lstm.folders import check_coins, identifier_folder
 from freqai_lstm.identifier import IdentifierGuard, labelled_by, trained_with
 from freqai_lstm.label_statistics import latest_statistics, rolling_statistics
@@ -38,6 +38,7 @@ from freqai_lstm.pipelines import (
     standardising_label_pipeline,
 )
 from freqai_lstm.settings import read_settings
+from freqai_lstm.spread import mean_and_spread, spread_columns
 from freqai_lstm.threads import limit_threads
 from freqai_lstm.trainer import PyTorchLSTMTrainer
 from freqai_lstm.windows import whole_window_ends
@@ -54,6 +55,11 @@ class LSTMRegressor(LiveRegressor):
     The prediction of a candle is the same whether it is asked for in a backtest slice or alone,
     live. Rows without a whole window get ``do_predict`` 0 and no prediction.
 
+    With ``ensemble_size`` above 1 it trains as many networks and predicts their mean. A column
+    ``<label>_spread`` then says for each label, in its own units, how far a prediction is off: the
+    standard deviation over the networks, times the factor that makes its mean square that of the
+    error on the test split (1 without one).
+
     Settings, all optional, with their defaults::
 
         "freqai": {
@@ -65,7 +71,8 @@ class LSTMRegressor(LiveRegressor):
                     "hidden_dim": 128,
                     "dropout_percent": 0.4,
                     "alpha_dropout_percent": 0.0,
-                    "linear_skip": true
+                    "linear_skip": true,
+                    "ensemble_size": 1
                 },
                 "trainer_kwargs": {
                     "n_steps": null,
@@ -101,7 +108,7 @@ class LSTMRegressor(LiveRegressor):
         self.window_size = self.CONV_WIDTH = self.settings.window_size
         self._num_threads = self.settings.model_training_parameters.trainer_kwargs.num_threads
         limit_threads(self._num_threads)
-        self._knows_strategy = False
+        self._labels: list[str] = []
 
     @property
     def data_convertor(self) -> PyTorchDataConvertor:
@@ -112,16 +119,26 @@ class LSTMRegressor(LiveRegressor):
         """Train and predict one pair for the strategy.
 
         :raises SettingsError: If the identifier's models were trained on other labels or features,
-            or FreqAI would keep this pair's models in the folders of another pair.
+            a label has the name of another one's spread, or FreqAI would keep this pair's models
+            in the folders of another pair.
         """
         if metadata["pair"] not in self._pairs:
             check_coins([*sorted(self._pairs), metadata["pair"]])
             self._pairs.add(metadata["pair"])
-        if not self._knows_strategy and not dataframe.empty:
+        if not self._labels and not dataframe.empty:
             labels = label_names(strategy, dataframe, metadata)
+            predicted = self._predicted(labels)
+            if len(set(predicted)) < len(predicted):
+                raise SettingsError(
+                    f"ensemble_size above 1 adds a column <label>_spread for each label, so no "
+                    f"label may have such a name, was {', '.join(labels)}"
+                )
             self.identifier_guard.check(labelled_by(strategy, labels))
-            self._knows_strategy = True
-        return super().start(dataframe, metadata, strategy)
+            self._labels = labels
+        analysed: DataFrame = super().start(dataframe, metadata, strategy)
+        # FreqAI knows the labels alone where there is no model to predict with.
+        absent = [name for name in self._predicted(self._labels) if name not in analysed]
+        return analysed.assign(**dict.fromkeys(absent, 0.0)) if absent else analysed
 
     def start_backtesting(
         self, dataframe: DataFrame, metadata: dict[str, Any], dk: FreqaiDataKitchen, strategy: Any
@@ -144,7 +161,7 @@ class LSTMRegressor(LiveRegressor):
                 f"{self.config['datadir']}; freqtrade download-data gets them"
             )
             labels = label_names(strategy, dataframe, metadata)
-            self.dk.return_dataframe = without_predictions(dataframe, labels)
+            self.dk.return_dataframe = without_predictions(dataframe, self._predicted(labels))
             return self.dk
         for corr_pair in self.corr_pairlist:
             if missing := missing_timeframes(strategy, corr_pair, timeframes):
@@ -183,6 +200,10 @@ class LSTMRegressor(LiveRegressor):
         dd = dk.make_train_test_datasets(features, labels)
         if not self.freqai_info.get("fit_live_predictions_candles", 0) or not self.live:
             dk.fit_labels()
+            # FreqAI wants them of every predicted column; spreads are not known before training.
+            for statistic in ("labels_mean", "labels_std"):
+                unknown = dict.fromkeys(self._predicted(dk.label_list), 0.0)
+                dk.data[statistic] = unknown | dk.data[statistic]
 
         seed = _derived_seed(
             self.settings.model_training_parameters.trainer_kwargs.seed,
@@ -209,7 +230,7 @@ class LSTMRegressor(LiveRegressor):
         return model
 
     def fit(self, data_dictionary: dict[str, Any], dk: FreqaiDataKitchen, **kwargs: Any) -> Any:
-        """Train a new network on prepared data.
+        """Train new networks on prepared data.
 
         :param data_dictionary: See :meth:`~freqai_lstm.trainer.PyTorchLSTMTrainer.fit`.
         :param dk: FreqAI's data kitchen of the pair.
@@ -241,8 +262,8 @@ class LSTMRegressor(LiveRegressor):
 
         :param unfiltered_df: Candles and features of a backtest slice, or the newest ones live.
         :param dk: FreqAI's data kitchen of the pair, with the pipelines of its model.
-        :return: The labels of every row, NaN where there is no whole window, and ``do_predict``
-            (1 or 0) of every row.
+        :return: The labels of every row, and the spreads of an ensemble, NaN where there is no
+            whole window, and ``do_predict`` (1 or 0) of every row.
         :raises WindowError: If the candles lack a feature that the model was trained on.
         """
         trainer: PyTorchLSTMTrainer = self.model
@@ -267,14 +288,16 @@ class LSTMRegressor(LiveRegressor):
         ends = ends[ends >= len(history)]
         if isinstance(dk, WindowedDataKitchen) and dk.stale:
             ends = ends[:0]
-        predictions = DataFrame(np.nan, index=frame.index, columns=dk.label_list)
+        labels = dk.label_list
+        predictions = DataFrame(np.nan, index=frame.index, columns=self._predicted(labels))
         if len(ends):
             x = self.data_convertor.convert_x(features, trainer.device)
-            scaled = trainer.predict(x, ends).numpy().astype(float)
+            scaled = trainer.predict_members(x, ends).numpy().astype(float)
             unscaled, _, _ = dk.label_pipeline.inverse_transform(
-                DataFrame(scaled, columns=dk.label_list)
+                DataFrame(scaled.reshape(-1, len(labels)), columns=labels)
             )
-            predictions.loc[ends.numpy()] = unscaled.to_numpy()
+            members = unscaled.to_numpy().reshape(scaled.shape)
+            predictions.loc[ends.numpy()] = mean_and_spread(members, trainer.calibration)
         do_predict = np.zeros(len(frame), dtype=np.int_)
         do_predict[ends.numpy()] = 1
 
@@ -291,7 +314,7 @@ class LSTMRegressor(LiveRegressor):
     def fit_live_predictions(self, dk: FreqaiDataKitchen, pair: str) -> None:
         """Put the mean and standard deviation of the latest predictions into ``dk.data``."""
         dk.data["labels_mean"], dk.data["labels_std"] = latest_statistics(
-            self.dd.historic_predictions[pair][dk.label_list],
+            self.dd.historic_predictions[pair][self._predicted(dk.label_list)],
             self.settings.fit_live_predictions_candles,
         )
 
@@ -300,10 +323,14 @@ class LSTMRegressor(LiveRegressor):
         candles = self.settings.fit_live_predictions_candles
         if not candles:
             return
-        labels = [label for label in dk.label_list if label in dk.full_df.columns]
-        for name, statistic in rolling_statistics(dk.full_df[labels], candles).items():
-            columns = [f"{label}_{name}" for label in labels]
+        predicted = [name for name in self._predicted(dk.label_list) if name in dk.full_df.columns]
+        for name, statistic in rolling_statistics(dk.full_df[predicted], candles).items():
+            columns = [f"{column}_{name}" for column in predicted]
             dk.full_df.loc[statistic.index, columns] = statistic.to_numpy()
+
+    def _predicted(self, labels: list[str]) -> list[str]:
+        """Return the columns that are predicted: the labels, and the spreads of an ensemble."""
+        return [*labels, *(spread_columns(labels) if self.settings.ensemble_size > 1 else ())]
 
     def _append_null_backtesting_predictions(
         self, dk: FreqaiDataKitchen, dataframe_backtest: DataFrame

@@ -47,9 +47,14 @@ class _Section(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        """Let settings that were saved before a key existed have its default."""
+        defaults = {name: field.get_default() for name, field in type(self).model_fields.items()}
+        super().__setstate__(state | {"__dict__": defaults | state["__dict__"]})
+
 
 class NetworkSettings(_Section):
-    """``freqai.model_training_parameters.model_kwargs``: the shape of the network."""
+    """``freqai.model_training_parameters.model_kwargs``: the network, and how many of them."""
 
     window_size: int = Field(default=5, ge=1)
     num_lstm_layers: int = Field(default=3, ge=1)
@@ -57,6 +62,12 @@ class NetworkSettings(_Section):
     dropout_percent: float = Field(default=0.4, ge=0, lt=1)
     alpha_dropout_percent: float = Field(default=0.0, ge=0, lt=1)
     linear_skip: bool = True
+    ensemble_size: int = Field(default=1, ge=1)
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """What a single network is built with."""
+        return self.model_dump(exclude={"ensemble_size"})
 
 
 class TrainerSettings(_Section):
@@ -165,6 +176,11 @@ class FreqaiSettings(_Section):
     def window_size(self) -> int:
         """Candles in a window."""
         return self.model_training_parameters.model_kwargs.window_size
+
+    @property
+    def ensemble_size(self) -> int:
+        """Networks of a model."""
+        return self.model_training_parameters.model_kwargs.ensemble_size
 
 
 def read_settings(section: Mapping[str, Any], candle_seconds: int) -> FreqaiSettings:

@@ -1,10 +1,10 @@
-"""What FreqAI calls a model: trains the network, saves it, loads it, and predicts with it."""
+"""What FreqAI calls a model: trains its networks, saves them, loads them, predicts with them."""
 
-import copy
 import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,11 +14,12 @@ from freqtrade.freqai.torch.PyTorchModelTrainer import PyTorchModelTrainer
 from freqtrade.util import get_progress_tracker
 from torch import Tensor, nn
 
+from freqai_lstm.ensemble import calibrate, make_members, mean_history, predict_members
 from freqai_lstm.exceptions import WindowError
 from freqai_lstm.files import replacing
-from freqai_lstm.model import MODEL_VERSION, PyTorchLSTMModel
+from freqai_lstm.model import MODEL_VERSION
 from freqai_lstm.settings import ModelTrainingParameters
-from freqai_lstm.training import TrainingHistory, predict_windows, seeded, train_windows
+from freqai_lstm.training import TrainingHistory, train_windows
 from freqai_lstm.training_step import Split
 from freqai_lstm.windows import whole_window_ends
 
@@ -33,13 +34,18 @@ TRAIN_WINDOWS: ContextVar[Callable[..., TrainingHistory]] = ContextVar(
 class PyTorchLSTMTrainer(PyTorchModelTrainer):
     """Trains a :class:`~freqai_lstm.model.PyTorchLSTMModel` on the windows of a training period.
 
+    With ``ensemble_size`` above 1 it trains as many, one after another, each until its own end, and
+    predicts their mean. ``model`` and ``optimizer`` are those of the first one, the same that a
+    trainer of a single network has.
+
     It never holds training data. Saved, it is on the CPU; loaded, on the device of its settings.
 
     :param input_dim: Number of features.
     :param output_dim: Number of labels.
     :param parameters: The model's and the trainer's settings.
     :param candle_seconds: Seconds from one candle to the next.
-    :param seed: Seed of the weights, the dropout and the order of the windows.
+    :param seed: Seed of the weights, the dropout and the order of the windows; the further
+        networks take the seeds that follow.
     :param tb_logger: FreqAI's TensorBoard logger.
     :param description: Whose model this is, e.g. the pair; for messages and the progress bar.
     """
@@ -59,21 +65,13 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
         network = {
             "input_dim": input_dim,
             "output_dim": output_dim,
-            **parameters.model_kwargs.model_dump(),
+            **parameters.model_kwargs.architecture,
         }
-        with seeded(seed):
-            model = PyTorchLSTMModel(**network)
         device = resolve_device(settings.device)
-        model.to(device)
-        optimizer = torch.optim.AdamW(
-            model.parameters(),
-            lr=parameters.learning_rate,
-            weight_decay=settings.weight_decay,
-            fused=device != "mps",
-        )
+        self.members = make_members(network, parameters, seed, device)
         super().__init__(
-            model=model,
-            optimizer=optimizer,
+            model=self.members[0].model,
+            optimizer=self.members[0].optimizer,
             criterion=nn.MSELoss(),
             device=device,
             data_convertor=DefaultPyTorchDataConvertor(target_tensor_type=torch.float),
@@ -108,44 +106,66 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
                 f"{self.window_size} consecutive candles, {len(train.features)} training rows "
                 f"hold {len(train.ends)}"
             )
-        self.history = TRAIN_WINDOWS.get()(
-            self.model,
-            self.optimizer,
-            self.parameters.trainer_kwargs,
-            train,
-            test if test is not None and len(test.ends) else None,
-            seed=self.seed,
-            epochs=self._count_epochs,
-            on_epoch=self._log_epoch,
-        )
+        test = test if test is not None and len(test.ends) else None
+        histories = [
+            TRAIN_WINDOWS.get()(
+                member.model,
+                member.optimizer,
+                self.parameters.trainer_kwargs,
+                train,
+                test,
+                seed=member.seed,
+                epochs=partial(self._count_epochs, number),
+                on_epoch=partial(self._log_epoch, number),
+            )
+            for number, member in enumerate(self.members, 1)
+        ]
+        self.history = mean_history(histories)
+        if len(self.members) > 1:
+            self.model_meta_data["calibration"] = calibrate(self.members, test)
 
     def predict(self, features: Tensor, ends: Tensor) -> Tensor:
-        """Predict the labels of the rows that end a whole window.
+        """Predict the labels of the rows that end a whole window: the mean over the networks.
+
+        Parameters and errors are those of :meth:`predict_members`.
+
+        :return: Scaled labels on the CPU, shape ``(windows, labels)``.
+        """
+        return self.predict_members(features, ends).mean(dim=0)
+
+    def predict_members(self, features: Tensor, ends: Tensor) -> Tensor:
+        """Let each network predict the labels of the rows that end a whole window.
 
         :param features: Scaled features, shape ``(rows, features)``, float32.
         :param ends: Rows to predict, shape ``(windows,)``, int64.
-        :return: Scaled labels on the CPU, shape ``(windows, labels)``.
+        :return: Scaled labels on the CPU, shape ``(networks, windows, labels)``.
         :raises WindowError: If the number of features differs from what was trained on.
         """
-        labels = predict_windows(self.model, features.to(self.device), ends.to(self.device))
-        return labels.cpu()
+        features, ends = features.to(self.device), ends.to(self.device)
+        return predict_members(self.members, features, ends).cpu()
+
+    @property
+    def calibration(self) -> list[float] | None:
+        """Factor that makes each label's spread over the networks as large as its error.
+
+        None for a single network.
+        """
+        return self.model_meta_data.get("calibration")
 
     def save(self, path: Path) -> None:
-        """Save the network, the optimizer and the settings, all on the CPU, in one atomic step.
+        """Save networks, optimizers and settings, all on the CPU, in one atomic step.
 
         :param path: File to write; it holds either its old or its whole new content at any moment.
         """
-        checkpoint = {
-            "model_state_dict": _on_cpu(self.model.state_dict()),
-            "optimizer_state_dict": _on_cpu(self.optimizer.state_dict()),
-            "model_meta_data": self.model_meta_data,
-            "pytrainer": self,
-        }
+        first, *further = (member.state() for member in self.members)
+        checkpoint = first | {"model_meta_data": self.model_meta_data, "pytrainer": self}
+        if further:
+            checkpoint["further_members"] = further
         with replacing(path) as temporary:
             torch.save(checkpoint, temporary)
 
     def load_from_checkpoint(self, checkpoint: dict[str, Any]) -> Self:
-        """Restore the network and the optimizer from a saved file.
+        """Restore the networks and their optimizers from a saved file.
 
         :param checkpoint: What :meth:`save` wrote; this trainer is its ``pytrainer``.
         :return: This trainer, ready to predict on the device of its settings.
@@ -165,44 +185,50 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
             seed=self.seed,
             description=self.description,
         )
-        self.history = history
-        self.model.load_state_dict(checkpoint["model_state_dict"])
-        self.optimizer.load_state_dict(checkpoint["optimizer_state_dict"])
-        self.model.eval()
+        self.history, self.model_meta_data = history, meta_data
+        states = [checkpoint, *checkpoint.get("further_members", ())]
+        for member, state in zip(self.members, states, strict=True):
+            member.load(state)
+            member.model.eval()
         return self
 
     def continue_from(self, previous: "PyTorchLSTMTrainer") -> None:
-        """Start from the weights and the optimizer's state of another trainer.
+        """Start from the weights and the optimizers' states of another trainer.
 
         The plateau schedule goes on from the rate it has reached; the others belong to one
         training and start again.
 
         Nothing is shared with it. A network of another shape (FreqAI drops features that were
-        constant, so their number can change) cannot be continued and is logged.
+        constant, so their number can change) cannot be continued and is logged; nor can another
+        number of networks.
 
         :param previous: The trainer of the pair's last model.
         """
-        ours, theirs = self.model_meta_data["network"], previous.model_meta_data["network"]
+        ours, theirs = (
+            trainer.model_meta_data["network"] | {"ensemble_size": len(trainer.members)}
+            for trainer in (self, previous)
+        )
         if ours != theirs:
             logger.warning(
                 f"{self.description}: training from scratch, since the previous network was built "
                 f"for {theirs}, the new one for {ours}"
             )
             return
-        self.model.load_state_dict(previous.model.state_dict())
-        self.optimizer.load_state_dict(copy.deepcopy(previous.optimizer.state_dict()))
+        for member, former in zip(self.members, previous.members, strict=True):
+            member.load(former.state())
         before, now = previous.parameters, self.parameters
         is_resumed = (
             before.trainer_kwargs.lr_schedule == now.trainer_kwargs.lr_schedule == "plateau"
             and before.learning_rate == now.learning_rate
         )
         if not is_resumed:
-            for group in self.optimizer.param_groups:
-                group["lr"] = now.learning_rate
+            for member in self.members:
+                for group in member.optimizer.param_groups:
+                    group["lr"] = now.learning_rate
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is saved beside the trainer or belongs to the running process."""
-        transient = ("model", "optimizer", "tb_logger", "device")
+        transient = ("model", "optimizer", "members", "tb_logger", "device")
         return {key: value for key, value in self.__dict__.items() if key not in transient}
 
     def _load_split(self, data_dictionary: dict[str, Any], split: str) -> Split:
@@ -218,17 +244,21 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
             ends=ends.to(device),
         )
 
-    def _count_epochs(self, n_epochs: int) -> Iterator[int]:
-        """Count the epochs, with a progress bar on a terminal."""
+    def _count_epochs(self, number: int, n_epochs: int) -> Iterator[int]:
+        """Count the epochs of a network, with a progress bar on a terminal."""
         shown = self.parameters.trainer_kwargs.progress_bar and sys.stderr.isatty()
+        which = f" {number}/{len(self.members)}" if len(self.members) > 1 else ""
         with get_progress_tracker(transient=True, disable=not shown) as progress:
-            yield from progress.track(range(n_epochs), description=f"Training {self.description}")
+            yield from progress.track(
+                range(n_epochs), description=f"Training {self.description}{which}"
+            )
 
-    def _log_epoch(self, epoch: int, history: TrainingHistory) -> None:
-        """Log the figures of an epoch to TensorBoard."""
+    def _log_epoch(self, number: int, epoch: int, history: TrainingHistory) -> None:
+        """Log the figures of an epoch of a network to TensorBoard."""
+        group = f"member_{number}/" if len(self.members) > 1 else ""
         if self.tb_logger is not None:
             for name, value in history.latest().items():
-                self.tb_logger.log_scalar(name, value, epoch)
+                self.tb_logger.log_scalar(f"{group}{name}", value, epoch)
 
 
 def resolve_device(requested: str) -> str:
@@ -242,14 +272,3 @@ def resolve_device(requested: str) -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def _on_cpu(state: Any) -> Any:
-    """Return a state dictionary with every tensor on the CPU."""
-    if isinstance(state, Tensor):
-        return state.detach().cpu()
-    if isinstance(state, dict):
-        return {key: _on_cpu(value) for key, value in state.items()}
-    if isinstance(state, list):
-        return [_on_cpu(value) for value in state]
-    return state

@@ -18,6 +18,7 @@ from freqai_lstm.report.statistics import (
     sign_accuracy,
 )
 from freqai_lstm.report.thresholds import Signals
+from freqai_lstm.report.uncertainty import SpreadFigures, overall_spreads, pair_spreads
 from freqai_lstm.returns import forward_return
 
 RETURN_HORIZONS = (1, 4, 12, 24)
@@ -72,22 +73,30 @@ class Period:
 
 @dataclass(frozen=True)
 class PairFigures:
-    """The figures of a pair: over all candles, and for each training window by its stamp."""
+    """The figures of a pair: over all candles, and for each training window by its stamp.
+
+    ``spreads`` are those of an ensemble, by label, for the score and for all labels.
+    """
 
     pair: str
     whole: Period
     windows: Mapping[int, Period]
+    spreads: Mapping[str, SpreadFigures]
 
 
 @dataclass(frozen=True)
 class OverallFigures:
-    """Means over all pairs, with errors that count a candle once however many pairs have it."""
+    """Means over all pairs, with errors that count a candle once however many pairs have it.
+
+    ``spreads`` are those of the score and the mean over all labels; empty for single networks.
+    """
 
     correlation: Estimate
     persistence: Estimate
     gain: Estimate
     rank_ic: Mapping[str, Mapping[int, Estimate]]
     return_head: Mapping[int, Estimate] | None
+    spreads: Mapping[str, SpreadFigures]
 
 
 def pair_figures(pair: PairPredictions, signals: Signals | None) -> PairFigures:
@@ -100,7 +109,8 @@ def pair_figures(pair: PairPredictions, signals: Signals | None) -> PairFigures:
         stamp: _period(pair, signals, pair.candles["window"] == stamp) for stamp in pair.windows
     }
     everything = pd.Series(True, index=pair.candles.index)
-    return PairFigures(pair.pair, _period(pair, signals, everything), windows)
+    whole = _period(pair, signals, everything)
+    return PairFigures(pair.pair, whole, windows, pair_spreads(pair))
 
 
 def overall_figures(pairs: Sequence[PairPredictions]) -> OverallFigures:
@@ -117,6 +127,7 @@ def overall_figures(pairs: Sequence[PairPredictions]) -> OverallFigures:
         gain=mean_statistic(gains).estimate(horizon),
         rank_ic={name: _mean_rank_ic(pairs, column) for name, column in FORECASTS.items()},
         return_head=_mean_rank_ic(pairs, "predicted_return") if with_return_head else None,
+        spreads=overall_spreads(pairs),
     )
 
 

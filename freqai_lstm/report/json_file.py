@@ -31,6 +31,7 @@ def write_json(report: BacktestReport, file: Path) -> None:
             "verdicts": _plain(pair.verdicts),
             "whole": _plain(pair.figures.whole),
             "windows": _plain(pair.figures.windows),
+            "spreads": _plain(pair.figures.spreads),
             "trainings": [
                 _plain(curve) | {"epochs": curve.epochs, "best_epoch": curve.best_epoch}
                 for curve in pair.curves

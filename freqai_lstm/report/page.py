@@ -19,6 +19,7 @@ from freqai_lstm.report.plots import (
     SCATTER_POINTS,
     calibration_plot,
     correlation_plot,
+    coverage_plot,
     equity_plot,
     rank_ic_plot,
     scatter_plot,
@@ -90,6 +91,8 @@ def _pair_plots(report: BacktestReport, pair: PairReport) -> Iterator[tuple[str,
     if pair.figures.whole.compared:
         yield "Predicted against true score", _embedded(scatter_plot(pair.predictions))
         yield "Calibration", _embedded(calibration_plot(pair.figures))
+    if pair.figures.spreads:
+        yield "Spread against error", _embedded(coverage_plot(pair.predictions))
     if pair.curves:
         yield "Training", _embedded(training_plot(pair.curves))
 

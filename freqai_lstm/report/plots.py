@@ -8,11 +8,12 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from freqai_lstm.report.figures import PairFigures
-from freqai_lstm.report.predictions import PairPredictions
+from freqai_lstm.report.predictions import SCORE, PairPredictions
 from freqai_lstm.report.statistics import Estimate
 from freqai_lstm.report.thresholds import Signals
 from freqai_lstm.report.trades import TradingResult
 from freqai_lstm.report.training import TrainingCurve
+from freqai_lstm.report.uncertainty import ALL_LABELS, coverage
 
 LINE_POINTS = 2000
 SCATTER_POINTS = 1000
@@ -115,6 +116,17 @@ def calibration_plot(pair: PairFigures) -> go.Figure:
         },
     )
     figure.add_scatter(name="perfect", x=predicted, y=predicted, mode="lines", line=_dashed(TRUTH))
+    return figure
+
+
+def coverage_plot(pair: PairPredictions) -> go.Figure:
+    """Draw how often the truth lies within so many spreads of the prediction."""
+    shares = coverage(pair)
+    figure = _figure("spreads around the prediction", "share of truths within")
+    lines = {SCORE: {"color": MODEL}, ALL_LABELS: {"color": PERSISTENCE}, "normal": _dashed(TRUTH)}
+    for name, line in lines.items():
+        figure.add_scatter(name=name, x=shares.index, y=shares[name], mode="lines", line=line)
+    figure.update_yaxes(range=[0, 1.02])
     return figure
 
 

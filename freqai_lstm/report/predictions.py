@@ -4,7 +4,7 @@ Reads what FreqAI left in the identifier's folder; needs no model and no exchang
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from freqtrade.data.history import load_pair_history
 
 from freqai_lstm.exceptions import SkillError
 from freqai_lstm.folders import identifier_folder, prediction_file
-from freqai_lstm.returns import RETURN_LABEL
+from freqai_lstm.returns import RETURN_LABEL, forward_return_in_ranges
 from freqai_lstm.score import (
     DEFAULT_WEIGHTS,
     STRONG_TREND_BOOST,
@@ -25,6 +25,12 @@ from freqai_lstm.score import (
     score_components,
 )
 from freqai_lstm.settings import SECONDS_PER_DAY
+from freqai_lstm.spread import spread_columns
+
+LABELS = [f"&-score_{name}" for name in WEIGHT_NAMES]
+
+SCORE = "score"
+"""Stands for the composed score among the labels."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,10 @@ class PairPredictions:
     * ``close``.
 
     ``closes`` are those of all stored candles, to look ahead with.
+
+    ``errors`` has what an ensemble says of its errors, by label and for the ``score``: columns
+    ``error`` (predicted less true) and ``spread``. The score's are those of the sum of its
+    components, since its volatility would scale both alike. Empty for a single network.
     """
 
     pair: str
@@ -49,6 +59,7 @@ class PairPredictions:
     windows: tuple[int, ...]
     candles: pd.DataFrame
     closes: pd.Series
+    errors: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
     def trusted(self) -> pd.Series:
@@ -122,7 +133,7 @@ def _pair_predictions(
         strong_trend_boost=parameters.get("strong_trend_boost", STRONG_TREND_BOOST),
     )
     present = compose_score(components, weights) * components["volatility"]
-    labels = predicted[[f"&-score_{name}" for name in WEIGHT_NAMES]]
+    labels = predicted[LABELS]
     composed = compose_score(labels.set_axis(WEIGHT_NAMES, axis="columns"), weights)
     candles = pd.DataFrame(
         {
@@ -138,4 +149,27 @@ def _pair_predictions(
     )
     if RETURN_LABEL in predicted:
         candles["predicted_return"] = predicted[RETURN_LABEL]
-    return PairPredictions(pair, horizon, tuple(predictions), candles, history["close"])
+    true = components[list(WEIGHT_NAMES)].shift(-horizon).set_axis(LABELS, axis="columns")
+    true[RETURN_LABEL] = forward_return_in_ranges(history, horizon)
+    true[SCORE] = candles["true"] / components["volatility"]
+    errors = _errors(predicted.assign(**{SCORE: composed}), true, weights)
+    return PairPredictions(pair, horizon, tuple(predictions), candles, history["close"], errors)
+
+
+def _errors(
+    predicted: pd.DataFrame, true: pd.DataFrame, weights: Sequence[float]
+) -> dict[str, pd.DataFrame]:
+    """Return error and spread of each label and of the score, if there are spreads."""
+    if not {*spread_columns(LABELS)} <= {*predicted}:
+        return {}
+    spreads = predicted[spread_columns(LABELS)].set_axis(WEIGHT_NAMES, axis="columns")
+    [score_spread] = spread_columns([SCORE])
+    predicted = predicted.assign(**{score_spread: compose_score(spreads, weights)})
+    names = [name for name in map(str, true) if {name, *spread_columns([name])} <= {*predicted}]
+    return {
+        name: pd.DataFrame(
+            {"error": predicted[name] - true[name], "spread": predicted[spread]},
+            index=predicted.index,
+        )
+        for name, spread in zip(names, spread_columns(names), strict=True)
+    }

@@ -5,12 +5,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from freqai_lstm.report.figures import OverallFigures, PairFigures, Period
+from freqai_lstm.report.predictions import SCORE
 from freqai_lstm.report.statistics import SIGNIFICANCE, Estimate
+from freqai_lstm.report.uncertainty import ALL_LABELS, SpreadFigures, normal_share
 
 _FULLY_LEARNED = 0.9
 _NEARLY_CONSTANT = 0.05
 _NEARLY_ALWAYS = 0.95
 _MOSTLY = 0.5
+_BADLY_CALIBRATED = 1.25
+_FAR_FROM_NORMAL = 0.1
+_TELLING = 0.1
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ def overall_verdicts(
             if overall.return_head is not None
             else []
         ),
+        *(_spread_verdicts(overall.spreads) if overall.spreads else ()),
     ]
 
 
@@ -117,6 +123,37 @@ def _returns_verdict(what: str, rank_ic: Mapping[int, Estimate]) -> Verdict:
         f"Rank correlation of {what} with forward returns that chance hardly explains: {listed}."
         + (" Prices moved against it." if against else ""),
     )
+
+
+def _spread_verdicts(spreads: Mapping[str, SpreadFigures]) -> Iterator[Verdict]:
+    """Judge the spread of an ensemble against its errors."""
+    spread, rank = spreads[ALL_LABELS], spreads[SCORE].rank_correlation
+    found = (
+        f"out of sample the errors are {spread.error_ratio:.2f} times the spreads, and the truth "
+        f"lies within one spread of the prediction on {_pct(spread.within_one)} and within two on "
+        f"{_pct(spread.within_two)} of the candles; of a normal error it would on "
+        f"{_pct(normal_share(1))} and {_pct(normal_share(2))}"
+    )
+    off_normal = max(
+        abs(spread.within_one - normal_share(1)), abs(spread.within_two - normal_share(2))
+    )
+    if off_normal > _FAR_FROM_NORMAL:
+        found += ". Do not read it as an interval of a normal error"
+    if spread.error_ratio > _BADLY_CALIBRATED:
+        yield Verdict("warning", f"Spread too small, badly calibrated: {found}.")
+    elif spread.error_ratio < 1 / _BADLY_CALIBRATED:
+        yield Verdict("warning", f"Spread too large, badly calibrated: {found}.")
+    else:
+        yield Verdict("plain", f"Spread of the size of the errors: {found}.")
+    ranks = f"the rank correlation of the score's spread with its error is {_pm(rank)}"
+    if rank.differs_from_zero and rank.value >= _TELLING:
+        yield Verdict("good", f"Errors are larger where the spread is: {ranks}.")
+    else:
+        yield Verdict(
+            "warning",
+            f"The spread hardly tells large errors from small ones: {ranks}. There is little "
+            f"reason to refuse trades by it (min_certainty).",
+        )
 
 
 def _warnings(pair: PairFigures, expected_windows: int) -> Iterator[str]:

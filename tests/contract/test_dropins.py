@@ -56,7 +56,7 @@ def test_weights_and_thresholds_are_hyperopt_parameters(config: dict[str, Any]) 
     }
     return_head = {"require_return", "return_threshold"}
     assert spaces == {
-        "buy": {*WEIGHT_NAMES, "threshold_buy", "direction", *return_head},
+        "buy": {*WEIGHT_NAMES, "threshold_buy", "direction", *return_head, "min_certainty"},
         "sell": {"threshold_sell"},
     }
     assert tuple(getattr(strategy, name).value for name in WEIGHT_NAMES) == DEFAULT_WEIGHTS
@@ -75,6 +75,16 @@ def test_return_head_is_searched_only_where_there_is_one(
     searched = {name for name, parameter in strategy.enumerate_parameters() if parameter.optimize}
     assert ({"require_return", "return_threshold"} <= searched) == return_head
     assert {*WEIGHT_NAMES, "threshold_buy", "threshold_sell", "direction"} <= searched
+
+
+@pytest.mark.parametrize("networks", [1, 2])
+def test_certainty_is_searched_only_with_an_ensemble(config: dict[str, Any], networks: int) -> None:
+    config["freqai"]["model_training_parameters"]["model_kwargs"]["ensemble_size"] = networks
+    strategy = StrategyResolver.load_strategy(config)
+    strategy.bot_start()
+    strategy.ft_load_hyper_params(hyperopt=True)
+    searched = {name for name, parameter in strategy.enumerate_parameters() if parameter.optimize}
+    assert ("min_certainty" in searched) == (networks > 1)
 
 
 def test_settings_error_reaches_the_user_through_the_resolver(config: dict[str, Any]) -> None:

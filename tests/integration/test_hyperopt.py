@@ -58,8 +58,13 @@ SMALL = {
     },
 }
 FIXED_THRESHOLDS = {"buy": {"threshold_buy": 0.3}, "sell": {"threshold_sell": -0.3}}
-# What this search leaves at its default; without a return head, so does every search.
-UNSEARCHED = {"direction": "follow", "require_return": True, "return_threshold": 0.0}
+# What this search leaves at its default; without a return head or an ensemble, so does every one.
+UNSEARCHED = {
+    "direction": "follow",
+    "require_return": True,
+    "return_threshold": 0.0,
+    "min_certainty": 0.0,
+}
 
 pytestmark = [
     # Its fixture searches and trains for the whole module.

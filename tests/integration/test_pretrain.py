@@ -151,8 +151,9 @@ def contents(folder: Path, pattern: str) -> dict[str, bytes]:
 def weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
     for file in sorted(folder.glob("sub-train-*/*_model.zip")):
         checkpoint = torch.load(file, weights_only=False)
-        for name, value in checkpoint["model_state_dict"].items():
-            yield f"{file.name} {name}", value
+        for number, member in enumerate([checkpoint, *checkpoint.get("further_members", ())]):
+            for name, value in member["model_state_dict"].items():
+                yield f"{file.name} {number} {name}", value
 
 
 def assert_same(folder: Path, sequential: Path) -> None:
@@ -374,7 +375,8 @@ def test_models_trained_together_are_those_of_a_backtest_but_for_rounding(
     config: dict[str, Any], folder: Path
 ) -> None:
     # With dropout, other random numbers would be drawn.
-    config["freqai"]["model_training_parameters"]["model_kwargs"]["dropout_percent"] = 0.0
+    network = config["freqai"]["model_training_parameters"]["model_kwargs"]
+    network.update(dropout_percent=0.0, ensemble_size=2)
     other = copy.deepcopy(config)
     other["freqai"]["identifier"] = "sequential"
     sequential = run_backtest(other)
@@ -385,7 +387,7 @@ def test_models_trained_together_are_those_of_a_backtest_but_for_rounding(
     for pair, analysed in run_backtest(config).analysed.items():
         expected = sequential.analysed[pair]
         pd.testing.assert_series_equal(analysed["do_predict"], expected["do_predict"])
-        for label in analysed.filter(regex=r"^&-score_w\d$"):
+        for label in analysed.filter(regex=r"^&-score_w\d(_spread)?$"):
             pd.testing.assert_series_equal(analysed[label], expected[label], rtol=1e-3, atol=1e-3)
     for (name, value), (_, other_value) in zip(
         weights(folder), weights(sequential.folder), strict=True

@@ -46,6 +46,7 @@ CHANGED: dict[str, Any] = {
     "model_training_parameters.model_kwargs.dropout_percent": 0.2,
     "model_training_parameters.model_kwargs.alpha_dropout_percent": 0.1,
     "model_training_parameters.model_kwargs.linear_skip": False,
+    "model_training_parameters.model_kwargs.ensemble_size": 3,
     "model_training_parameters.trainer_kwargs.n_steps": 100,
     "model_training_parameters.trainer_kwargs.n_epochs": 5,
     "model_training_parameters.trainer_kwargs.batch_size": 16,
@@ -144,6 +145,17 @@ def test_settings_not_known_yet_are_added(guard: IdentifierGuard, folder: Path) 
     guard.check({"labels": ["&-a"]})
     assert manifest(folder) == {"timeframe": "1h", "labels": ["&-a"]}
     assert refusal(guard, {"labels": ["&-b"]}) == ["labels: trained with ['&-a'], was ['&-b']"]
+
+
+def test_models_of_a_manifest_without_the_ensemble_are_single_networks(
+    guard: IdentifierGuard, folder: Path
+) -> None:
+    key = "freqai.model_training_parameters.model_kwargs.ensemble_size"
+    guard.check({name: value for name, value in present().items() if name != key})
+    add_models(folder)
+    assert refusal(guard, present() | {key: 2}) == [f"{key}: trained with 1, was 2"]
+    guard.check(present())
+    assert manifest(folder) == present()
 
 
 # Changed settings

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from freqai_lstm.report.thresholds import Signals
 from freqai_lstm.report.trades import load_trades
 from freqai_lstm.report.verdicts import overall_verdicts
 from freqai_lstm.returns import RETURN_LABEL
+from freqai_lstm.spread import spread_columns
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 
@@ -171,6 +173,100 @@ def test_return_head_is_judged_where_there_is_one(
     write_page(report, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.count("<td>return head</td>") == 2
+
+
+def with_errors(spread: float, *, known: bool = True) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """Add normal errors of a size that changes, with spreads of that size times a factor."""
+
+    def change(rows: pd.DataFrame) -> pd.DataFrame:
+        random = np.random.default_rng(1)
+        size = random.choice([0.5, 2.0], (len(rows), 1)) * np.ones(len(LABELS))
+        error = size * random.normal(size=size.shape)
+        told = size if known else random.permutation(size)
+        spreads = pd.DataFrame(spread * told, rows.index, spread_columns(LABELS))
+        return rows.assign(
+            **{name: rows[name] + error[:, k] for k, name in enumerate(LABELS)}
+        ).join(spreads)
+
+    return change
+
+
+def test_single_network_has_no_word_on_spread(config: dict[str, Any], store: Store) -> None:
+    store(BTC, lambda predicted: predicted)
+    report = gather_report(config)
+    assert report.overall.spreads == {}
+    assert report.pairs[0].figures.spreads == {}
+    assert len(report.verdicts) == 2
+
+
+def test_spread_of_the_size_of_the_errors_is_called_so(
+    config: dict[str, Any], store: Store, tmp_path: Path
+) -> None:
+    store(BTC, with_errors(1.0))
+    report = gather_report(config)
+    overall = report.overall.spreads["all labels"]
+    assert overall.error_ratio == pytest.approx(1, abs=0.1)
+    assert overall.within_one == pytest.approx(0.683, abs=0.03)
+    assert overall.within_two == pytest.approx(0.954, abs=0.02)
+    assert overall.rank_correlation.value > 0.3
+    assert "Spread of the size of the errors: out of sample the errors are" in texts(report)
+    assert "Errors are larger where the spread is" in texts(report)
+    assert "Do not read it as an interval" not in texts(report)
+    spreads = report.pairs[0].figures.spreads
+    assert list(spreads) == ["score", "all labels", *LABELS]
+    # Errors of components that are independent of each other partly cancel out.
+    assert spreads["score"].error_ratio < 0.7
+    assert spreads["all labels"] == overall
+
+    write_page(report, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<td>&amp;-score_w8</td>" in page
+    assert page.count("<h3>Spread against error</h3>") == 1
+    write_json(report, tmp_path / "page.json")
+    loaded = json.loads((tmp_path / "page.json").read_text(encoding="utf-8"))
+    assert loaded["overall"]["spreads"]["all labels"]["within_two"] == overall.within_two
+    assert loaded["pairs"][0]["spreads"]["&-score_w3"].keys() == {
+        *("within_one", "within_two", "error_ratio", "rank_correlation")
+    }
+
+
+@pytest.mark.parametrize(("spread", "word"), [(0.5, "too small"), (2.0, "too large")])
+def test_badly_calibrated_spread_is_called_out(
+    config: dict[str, Any], store: Store, spread: float, word: str
+) -> None:
+    store(BTC, with_errors(spread))
+    [verdict] = [each for each in gather_report(config).verdicts if "calibrated" in each.text]
+    assert verdict.tone == "warning"
+    assert verdict.text.startswith(f"Spread {word}, badly calibrated: ")
+    assert "of a normal error it would on 68.3 % and 95.4 %. Do not read it" in verdict.text
+
+
+def test_spread_that_says_nothing_of_the_errors_is_called_out(
+    config: dict[str, Any], store: Store
+) -> None:
+    store(BTC, with_errors(1.0, known=False))
+    assert "The spread hardly tells large errors from small ones" in texts(gather_report(config))
+
+
+def test_spread_of_candles_without_a_prediction_does_not_count(
+    config: dict[str, Any], store: Store
+) -> None:
+    def half(rows: pd.DataFrame) -> pd.DataFrame:
+        changed = with_errors(1.0)(rows)
+        changed.loc[::2, [*LABELS, *spread_columns(LABELS)]] = 0.0
+        return changed.assign(do_predict=rows.index % 2)
+
+    store(BTC, half)
+    spread = gather_report(config).overall.spreads["all labels"]
+    assert spread.error_ratio == pytest.approx(1, abs=0.15)
+
+
+def test_spread_of_the_return_head_is_judged_too(forecast: dict[str, Any], store: Store) -> None:
+    [spread] = spread_columns([RETURN_LABEL])
+    store(BTC, lambda rows: with_errors(1.0)(rows).assign(**{RETURN_LABEL: 0.0, spread: 1e6}))
+    figures = gather_report(forecast).pairs[0].figures.spreads[RETURN_LABEL]
+    assert figures.within_one == 1
+    assert figures.error_ratio < 1e-4
 
 
 def test_faded_thresholds_are_turned_round() -> None:

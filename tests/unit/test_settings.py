@@ -66,6 +66,7 @@ def test_defaults_of_the_network_and_its_training() -> None:
             "dropout_percent": 0.4,
             "alpha_dropout_percent": 0.0,
             "linear_skip": True,
+            "ensemble_size": 1,
         },
         "trainer_kwargs": {
             "n_steps": None,
@@ -197,6 +198,7 @@ WRONG: list[tuple[str, Any]] = [
     (f"{NETWORK}.dropout_percent", -0.1),
     (f"{NETWORK}.alpha_dropout_percent", 1.0),
     (f"{NETWORK}.linear_skip", 1),
+    (f"{NETWORK}.ensemble_size", 0),
     (f"{TRAINER}.n_steps", 0),
     (f"{TRAINER}.n_epochs", 0),
     (f"{TRAINER}.n_epochs", "10"),
@@ -450,6 +452,7 @@ class Observer:
         state = trainer.model.state_dict().items()
         return {
             "weights": {name: value.tolist() for name, value in state},
+            "networks": len(trainer.members),
             "epochs": len(trainer.history.train_loss),
             "learning_rate": trainer.history.learning_rate,
             **self.seen,
@@ -497,6 +500,7 @@ EFFECTS: dict[str, tuple[dict[str, Any], str]] = {
     f"{NETWORK}.dropout_percent": ({f"{NETWORK}.dropout_percent": 0.2}, "weights"),
     f"{NETWORK}.alpha_dropout_percent": ({f"{NETWORK}.alpha_dropout_percent": 0.2}, "weights"),
     f"{NETWORK}.linear_skip": ({f"{NETWORK}.linear_skip": False}, "weights"),
+    f"{NETWORK}.ensemble_size": ({f"{NETWORK}.ensemble_size": 2}, "networks"),
     f"{TRAINER}.n_steps": ({f"{TRAINER}.n_steps": 5, f"{TRAINER}.n_epochs": None}, "epochs"),
     f"{TRAINER}.n_epochs": ({f"{TRAINER}.n_epochs": 9}, "epochs"),
     f"{TRAINER}.batch_size": ({f"{TRAINER}.batch_size": 8}, "weights"),

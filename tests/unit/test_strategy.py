@@ -1,4 +1,4 @@
-"""What the example strategy does with a prediction: direction, thresholds and the return head."""
+"""What the example strategy does with a prediction: direction, thresholds, return and spread."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,9 @@ from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.returns import RETURN_LABEL, forward_return, forward_return_in_ranges
 from freqai_lstm.score import WEIGHT_NAMES
 from freqai_lstm.settings import read_settings
+from freqai_lstm.spread import spread_columns
 
+LABELS = [f"&-score_{name}" for name in WEIGHT_NAMES]
 SCORES = [2.0, 0.7, 0.3, 0.0, -0.3, -0.7, -2.0]
 
 
@@ -103,6 +105,60 @@ def test_return_head_must_agree_with_the_side_of_an_entry(
     assert (done["enter_long"], done["enter_short"]) == (long, short)
     # A position is left whatever the return head says.
     assert len(done["exit_long"]) == len(done["exit_short"]) == 2
+
+
+@pytest.fixture
+def with_ensemble(config: dict[str, Any]) -> dict[str, Any]:
+    config["freqai"]["model_training_parameters"]["model_kwargs"]["ensemble_size"] = 3
+    return config
+
+
+def test_spread_of_the_score_is_the_weighted_sum_of_the_spreads(
+    with_ensemble: dict[str, Any],
+) -> None:
+    frame = predicted([1.0, 1.0]).assign(**dict.fromkeys(spread_columns(LABELS), 0.0))
+    frame[spread_columns(LABELS)[1]] = [0.4, 0.8]
+    frame["relative_volatility"] = 2.0
+    frame.loc[1, "do_predict"] = 0
+    strategy = load(with_ensemble, w0=0.6, w1=0.3, **dict.fromkeys(WEIGHT_NAMES[2:], 0.0))
+    analysed = strategy.populate_entry_trend(frame, {"pair": "BTC/USDT:USDT"})
+    # 0.3 / 0.9 of the spread of the second component, on the scale of the score.
+    assert analysed["score"].iloc[0] == pytest.approx(2.0)
+    assert analysed["score_spread"].iloc[0] == pytest.approx(2 * 0.4 / 3)
+    assert np.isnan(analysed["score_spread"].iloc[1])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "long", "short"),
+    [
+        ({}, [0, 1], [5, 6]),
+        ({"min_certainty": 0.69}, [0, 1], [5, 6]),
+        ({"min_certainty": 0.71}, [0], [6]),
+        ({"min_certainty": 2.0}, [], []),
+        ({"min_certainty": 0.71, "direction": "fade"}, [6], [0]),
+    ],
+)
+def test_uncertain_scores_are_not_entered(
+    with_ensemble: dict[str, Any], parameters: dict[str, Any], long: list[int], short: list[int]
+) -> None:
+    frame = predicted().assign(**dict.fromkeys(spread_columns(LABELS), 1.0))
+    done = trades(load(with_ensemble, **parameters), frame)
+    assert (done["enter_long"], done["enter_short"]) == (long, short)
+    # A position is left however uncertain the score is.
+    assert len(done["exit_long"]) == len(done["exit_short"]) == 2
+
+
+def test_candle_without_a_spread_is_not_certain(with_ensemble: dict[str, Any]) -> None:
+    frame = predicted().assign(**dict.fromkeys(spread_columns(LABELS), np.nan))
+    assert trades(load(with_ensemble), frame.copy())["enter_long"] == [0, 1]
+    assert trades(load(with_ensemble, min_certainty=0.1), frame)["enter_long"] == []
+
+
+def test_single_network_has_no_certainty(config: dict[str, Any]) -> None:
+    strategy = load(config, min_certainty=2.0)
+    assert trades(strategy, predicted())["enter_long"] == [0, 1]
+    analysed = strategy.populate_entry_trend(predicted(), {"pair": "BTC/USDT:USDT"})
+    assert "score_spread" not in analysed
 
 
 def test_return_label_is_there_on_request_alone(

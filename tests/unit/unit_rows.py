@@ -68,7 +68,8 @@ def make_trainer(
     *, tb_logger: Any = None, seed: int = 0, features: int = FEATURES, **changed: Any
 ) -> PyTorchLSTMTrainer:
     """Make a trainer; a changed setting is one of the network's, the training's or its rate."""
-    network = NETWORK | {name: changed.pop(name) for name in NETWORK if name in changed}
+    shape = (*NETWORK, "ensemble_size")
+    network = NETWORK | {name: changed.pop(name) for name in shape if name in changed}
     rate = changed.pop("learning_rate", 0.01)
     parameters = ModelTrainingParameters.model_validate(
         {"learning_rate": rate, "model_kwargs": network, "trainer_kwargs": TRAINING | changed}

@@ -25,8 +25,10 @@ from freqai_lstm.score import (
     relative_volatility,
     score_components,
 )
+from freqai_lstm.spread import spread_columns
 
 LABELS = [f"&-score_{name}" for name in WEIGHT_NAMES]
+SPREADS = spread_columns(LABELS)
 COMPONENTS = [f"component_{name}" for name in WEIGHT_NAMES]
 
 
@@ -39,6 +41,9 @@ class ExampleLSTMStrategy(IStrategy):
 
     With ``freqai.feature_parameters.return_head`` the network also predicts the forward return, and
     a trade is entered only if that agrees with its side.
+
+    With an ensemble (``model_kwargs.ensemble_size`` above 1) ``score_spread`` says how uncertain
+    the score is, and a trade is entered only if the score is beyond ``min_certainty`` times that.
 
     Every feature is a ratio, a z-score or a bounded oscillator: none of them changes its range when
     the price reaches a new high.
@@ -80,6 +85,8 @@ class ExampleLSTMStrategy(IStrategy):
     # Both have an effect with a return head only. The threshold is in units of ATR.
     require_return = BooleanParameter(default=True, space="buy")
     return_threshold = RealParameter(0, 0.5, default=0.0, space="buy")
+    # Has an effect with an ensemble only. In spreads of the score; 0 is off.
+    min_certainty = RealParameter(0, 2, default=0.0, space="buy")
 
     plot_config = {
         "main_plot": {},
@@ -99,9 +106,10 @@ class ExampleLSTMStrategy(IStrategy):
     }
 
     def bot_start(self, **kwargs: Any) -> None:
-        """Keep hyperopt from searching what has no effect without a return head."""
+        """Keep hyperopt from searching what has no effect without a return head or an ensemble."""
         for parameter in (self.require_return, self.return_threshold):
             parameter.optimize = self._has_return_head()
+        self.min_certainty.optimize = self._has_ensemble()
 
     def feature_engineering_expand_all(
         self, dataframe: DataFrame, period: int, metadata: dict[str, Any], **kwargs: Any
@@ -176,10 +184,16 @@ class ExampleLSTMStrategy(IStrategy):
     def populate_entry_trend(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
         """Enter long above ``threshold_buy`` and short below ``threshold_sell``.
 
-        With a return head, only where the predicted return agrees.
+        With a return head, only where the predicted return agrees; with an ensemble, only where
+        the score is certain enough.
         """
         dataframe = self._add_scores(dataframe)
         above, below = self._signals(dataframe)
+        if self._has_ensemble() and self.min_certainty.value > 0:
+            uncertain = self.min_certainty.value * dataframe["score_spread"]
+            certain = dataframe["score"].abs() > uncertain
+            above &= certain
+            below &= certain
         if self._has_return_head() and self.require_return.value:
             expected = dataframe[RETURN_LABEL]
             above &= expected > self.return_threshold.value
@@ -201,6 +215,11 @@ class ExampleLSTMStrategy(IStrategy):
         """Say whether the network predicts the forward return as well."""
         return bool(self.config["freqai"]["feature_parameters"].get("return_head", False))
 
+    def _has_ensemble(self) -> bool:
+        """Say whether the prediction is the mean of several networks."""
+        training = self.config["freqai"].get("model_training_parameters", {})
+        return bool(training.get("model_kwargs", {}).get("ensemble_size", 1) > 1)
+
     def _score_components(self, dataframe: DataFrame) -> DataFrame:
         """Return the present components, with the label settings of the configuration."""
         parameters = self.freqai_info["feature_parameters"]
@@ -216,6 +235,9 @@ class ExampleLSTMStrategy(IStrategy):
         ``&-target`` is the predicted score in its own units, 1 / price. ``score`` is the same
         without units, so that one threshold serves every coin: the weights sum to 1, and the
         volatility is relative to its own level. ``present_score`` is the score the candle shows.
+
+        With an ensemble, ``score_spread`` bounds the spread of ``score``: the spreads of the
+        components add up at most, when all of them err to the same side.
         """
         weights = [getattr(self, name).value for name in WEIGHT_NAMES]
         total = sum(weights)
@@ -227,6 +249,10 @@ class ExampleLSTMStrategy(IStrategy):
         dataframe["&-target"] = compose_score(predicted, weights) * dataframe["volatility"]
         dataframe["score"] = compose_score(predicted, weights) * scale
         dataframe["present_score"] = compose_score(present, weights) * scale
+        if self._has_ensemble():
+            spreads = dataframe[SPREADS].set_axis(WEIGHT_NAMES, axis="columns")
+            spreads = spreads.where(dataframe["do_predict"] == 1)
+            dataframe["score_spread"] = compose_score(spreads, weights) * scale
         return dataframe
 
     def _signals(self, dataframe: DataFrame) -> tuple[Any, Any]:
