@@ -15,6 +15,7 @@ from freqai_lstm.parity.cli import add_parity_parser
 from freqai_lstm.pretrain.cli import add_pretrain_parser
 from freqai_lstm.replay.cli import add_replay_parser
 from freqai_lstm.report.cli import add_report_parser, add_skill_parser
+from freqai_lstm.tune.cli import add_tune_parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,6 +46,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_skill_parser(subparsers)
     add_report_parser(subparsers)
     add_evaluate_parser(subparsers)
+    add_tune_parser(subparsers)
     add_confirm_parser(subparsers)
     add_parity_parser(subparsers)
     return parser

@@ -40,6 +40,7 @@ def strategy_code(config: Mapping[str, Any]) -> str:
     return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
+@cache
 def model_code(freqaimodel: str) -> str:
     """Return the digest of the code that predicts labels from features.
 

@@ -39,13 +39,15 @@ def plan_sub_runs(
     candidates: Sequence[Candidate],
     seeds: Sequence[int],
     horizons: Sequence[int],
+    digests: "Digests | None" = None,
 ) -> list[SubRun]:
     """Return all runs of a comparison over the pairs of the whitelist.
 
+    :param digests: Those of the same strategy and candles, if they are known already.
     :raises SettingsError: If candles are missing.
     :raises OperationalException: If there is no such strategy.
     """
-    digests = _Digests(config)
+    digests = digests or Digests(config)
     return [
         _sub_run(config, candidate, seed, horizon, pair, digests)
         for horizon in horizons
@@ -61,7 +63,7 @@ def _sub_run(
     seed: int,
     horizon: int,
     pair: str,
-    digests: "_Digests",
+    digests: "Digests",
 ) -> SubRun:
     own = copy.deepcopy(dict(config))
     own["freqaimodel"] = candidate.freqaimodel
@@ -78,7 +80,9 @@ def _sub_run(
         fit_live_predictions_candles=0,
         data_kitchen_thread_count=1,
     )
-    decisive = {key: value for key, value in freqai.items() if key != "identifier"}
+    decisive = {
+        key: value for key, value in freqai.items() if key not in {"identifier", "tuned_on"}
+    }
     content = [decisive, own["freqaimodel"], seed, own["timeframe"], own["timerange"]]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     digest.update(digests.code(candidate).encode())
@@ -90,8 +94,12 @@ def _sub_run(
     return SubRun(candidate.name, seed, horizon, pair, own)
 
 
-class _Digests:
-    """Digests of what runs share, each computed once."""
+class Digests:
+    """Digests of what runs share, each computed once.
+
+    :param config: freqtrade's configuration.
+    :raises OperationalException: If there is no such strategy.
+    """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = config
