@@ -40,6 +40,10 @@ _COMMANDS = {
         "freqai_lstm.evaluate.cli:add_arguments",
         "compare models walk-forward over seeds and horizons",
     ),
+    "tune": (
+        "freqai_lstm.tune.cli:add_arguments",
+        "search parameters of network and training on walk-forward skill",
+    ),
     "confirm": (
         "freqai_lstm.confirm.cli:add_arguments",
         "hyperopt on the first part of a timerange, and judge what it found on the rest",

@@ -24,12 +24,13 @@ MANIFEST_NAME = "freqai_lstm.json"
 _ADDED_LATER = {"freqai.model_training_parameters.model_kwargs.ensemble_size": 1}
 """Settings that older manifests do not have, with what their models were trained with."""
 
-_STRATEGY_METHODS = (
+FEATURE_METHODS = (
     "feature_engineering_expand_all",
     "feature_engineering_expand_basic",
     "feature_engineering_standard",
     "set_freqai_targets",
 )
+"""The methods of a strategy that make features and labels."""
 
 
 class IdentifierGuard:
@@ -154,8 +155,8 @@ def trained_with(settings: FreqaiSettings, timeframe: str, model_name: str) -> d
 def labelled_by(strategy: Any, labels: Iterable[str]) -> dict[str, Any]:
     """Return what a saved model takes from the strategy: its labels, and the code of its features.
 
-    The code of the strategy's own methods that these call counts too; comments and formatting do
-    not.
+    The code of the strategy's own methods that these call counts too; comments, docstrings and
+    formatting do not.
 
     :param strategy: The running strategy.
     :param labels: The names of the labels it sets.
@@ -169,7 +170,7 @@ def featured_by(strategy: Any) -> dict[str, Any]:
 
     :param strategy: The strategy.
     """
-    return {f"code of {name}": _code_digest(type(strategy), name) for name in _STRATEGY_METHODS}
+    return {f"code of {name}": _code_digest(type(strategy), name) for name in FEATURE_METHODS}
 
 
 def _code_digest(strategy: type, method: str) -> str:
@@ -185,11 +186,25 @@ def _code_digest(strategy: type, method: str) -> str:
         seen.add(name)
         source = inspect.getsource(function)
         # A method's source is indented: the class makes it a whole program.
-        tree = ast.parse(f"class _:\n{source}" if source[0].isspace() else source)
-        digest.update(ast.unparse(tree).encode())
+        whole = f"class _:\n{source}" if source[0].isspace() else source
+        digest.update(code_without_docstrings(whole).encode())
         pending += sorted(
             called
             for called in function.__code__.co_names
             if called in vars(strategy) and inspect.isfunction(vars(strategy)[called])
         )
     return digest.hexdigest()[:12]
+
+
+def code_without_docstrings(source: str) -> str:
+    """Return a program in one way of writing it, without comments and docstrings.
+
+    :param source: A whole program.
+    """
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if ast.get_docstring(node, clean=False) is not None and first is not None:
+                node.body.remove(first)
+    return ast.unparse(tree)

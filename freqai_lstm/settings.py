@@ -162,6 +162,7 @@ class FreqaiSettings(_Section):
     override_exchange_check: bool = False
     extra_returns_per_train: dict[str, Any] = {}
     keras: Literal[False] = False
+    tuned_on: str | None = Field(default=None, pattern=r"^\d{8}-\d{8}$")
 
     @field_validator("purge_old_models")
     @classmethod

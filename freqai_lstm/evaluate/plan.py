@@ -1,36 +1,18 @@
 """The runs of a comparison: one for each model, seed, horizon and pair, each by an identifier."""
 
-import ast
 import copy
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from freqtrade.data.history import load_pair_history
-from freqtrade.optimize.hyperopt_tools import HyperoptTools
 
-import freqai_lstm
 from freqai_lstm.evaluate.candidates import Candidate
+from freqai_lstm.evaluate.code import model_code, strategy_code
 from freqai_lstm.exceptions import SettingsError
-
-_PACKAGE = Path(freqai_lstm.__file__).parent
-# What makes labels and features, and what makes this package's predictions of them.
-_COMMON_MODULES = ("indicators", "score", "returns")
-_LSTM_MODULES = (
-    "data_kitchen",
-    "model",
-    "pipelines",
-    "regressor",
-    "trainer",
-    "training",
-    "windows",
-)
 
 
 @dataclass(frozen=True)
@@ -57,12 +39,15 @@ def plan_sub_runs(
     candidates: Sequence[Candidate],
     seeds: Sequence[int],
     horizons: Sequence[int],
+    digests: "Digests | None" = None,
 ) -> list[SubRun]:
     """Return all runs of a comparison over the pairs of the whitelist.
 
-    :raises SettingsError: If the strategy is nowhere, or candles are missing.
+    :param digests: Those of the same strategy and candles, if they are known already.
+    :raises SettingsError: If candles are missing.
+    :raises OperationalException: If there is no such strategy.
     """
-    digests = _Digests(config)
+    digests = digests or Digests(config)
     return [
         _sub_run(config, candidate, seed, horizon, pair, digests)
         for horizon in horizons
@@ -78,7 +63,7 @@ def _sub_run(
     seed: int,
     horizon: int,
     pair: str,
-    digests: "_Digests",
+    digests: "Digests",
 ) -> SubRun:
     own = copy.deepcopy(dict(config))
     own["freqaimodel"] = candidate.freqaimodel
@@ -95,7 +80,9 @@ def _sub_run(
         fit_live_predictions_candles=0,
         data_kitchen_thread_count=1,
     )
-    decisive = {key: value for key, value in freqai.items() if key != "identifier"}
+    decisive = {
+        key: value for key, value in freqai.items() if key not in {"identifier", "tuned_on"}
+    }
     content = [decisive, own["freqaimodel"], seed, own["timeframe"], own["timerange"]]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     digest.update(digests.code(candidate).encode())
@@ -107,20 +94,21 @@ def _sub_run(
     return SubRun(candidate.name, seed, horizon, pair, own)
 
 
-class _Digests:
-    """Digests of what runs share, each computed once."""
+class Digests:
+    """Digests of what runs share, each computed once.
+
+    :param config: freqtrade's configuration.
+    :raises OperationalException: If there is no such strategy.
+    """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = config
-        self._strategy = self._strategy_digest()
+        self._strategy = strategy_code(config)
         self._candles: dict[tuple[str, str], str] = {}
 
     def code(self, candidate: Candidate) -> str:
         """Return the digest of the code that decides a candidate's predictions."""
-        of_the_lstm = candidate.freqaimodel == "PyTorchLSTMRegressor"
-        modules = [*_COMMON_MODULES, *(_LSTM_MODULES if of_the_lstm else ())]
-        files = [_PACKAGE / f"{name}.py" for name in modules]
-        return "".join([version("freqtrade"), self._strategy, *map(_code_digest, files)])
+        return self._strategy + model_code(candidate.freqaimodel)
 
     def candles(self, pair: str) -> str:
         """Return the digest of all candles that a pair's features are made of.
@@ -153,20 +141,6 @@ class _Digests:
             content = pd.util.hash_pandas_object(candles, index=False).to_numpy().tobytes()
             self._candles[pair, timeframe] = hashlib.sha256(content).hexdigest()
         return self._candles[pair, timeframe]
-
-    def _strategy_digest(self) -> str:
-        name = self.config.get("strategy")
-        file = HyperoptTools.get_strategy_filename(dict(self.config), name) if name else None
-        if file is None:
-            raise SettingsError(f"strategy: must be a class in the strategies folder, was {name!r}")
-        return _code_digest(file)
-
-
-@cache
-def _code_digest(file: Path) -> str:
-    """Return the digest of a module's code; comments and formatting do not count."""
-    code = ast.unparse(ast.parse(file.read_text(encoding="utf-8")))
-    return hashlib.sha256(code.encode()).hexdigest()
 
 
 def by_pair_and_horizon(sub_runs: Sequence[SubRun]) -> Iterator[tuple[int, str, list[SubRun]]]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 CONFIGURATION = "config-torch.json"
+OVERLAYS = ("config-forecast.json",)
 DROP_INS = (
     "freqaimodels/PyTorchLSTMRegressor.py",
     "strategies/ExampleLSTMStrategy.py",
@@ -17,6 +18,6 @@ def shipped_files() -> dict[Path, Path]:
     package = Path(__file__).parents[1]
     in_wheel, checkout = package / "user_data", package.parent
     if in_wheel.is_dir():
-        return {Path(name): in_wheel / name for name in (CONFIGURATION, *DROP_INS)}
-    drop_ins = {Path(name): checkout / "user_data" / name for name in DROP_INS}
-    return {Path(CONFIGURATION): checkout / CONFIGURATION, **drop_ins}
+        return {Path(name): in_wheel / name for name in (CONFIGURATION, *OVERLAYS, *DROP_INS)}
+    files = {Path(name): checkout / "user_data" / name for name in (*OVERLAYS, *DROP_INS)}
+    return {Path(CONFIGURATION): checkout / CONFIGURATION, **files}

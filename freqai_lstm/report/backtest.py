@@ -15,7 +15,12 @@ from freqai_lstm.report.predictions import PairPredictions, load_predictions, tr
 from freqai_lstm.report.thresholds import Signals, strategy_signals
 from freqai_lstm.report.trades import TradingResult, load_trades
 from freqai_lstm.report.training import TrainingCurve, training_curves
-from freqai_lstm.report.verdicts import Verdict, overall_verdicts, pair_verdicts
+from freqai_lstm.report.verdicts import (
+    Verdict,
+    overall_verdicts,
+    pair_verdicts,
+    tuning_verdicts,
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,10 @@ def gather_report(config: Mapping[str, Any], result_file: Path | None = None) ->
         weights=weights,
         signals=signals,
         overall=overall,
-        verdicts=overall_verdicts(overall, figures, horizon),
+        verdicts=[
+            *tuning_verdicts(config["freqai"].get("tuned_on"), config["timerange"]),
+            *overall_verdicts(overall, figures, horizon),
+        ],
         pairs=[
             PairReport(
                 predictions=pair,

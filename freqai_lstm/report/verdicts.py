@@ -1,8 +1,11 @@
 """Says in words what the figures of a backtest mean, and warns where they mean little."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from freqtrade.configuration import TimeRange
 
 from freqai_lstm.report.figures import OverallFigures, PairFigures, Period
 from freqai_lstm.report.predictions import SCORE
@@ -46,6 +49,24 @@ def overall_verdicts(
             else []
         ),
         *(_spread_verdicts(overall.spreads) if overall.spreads else ()),
+    ]
+
+
+def tuning_verdicts(tuned_on: str | None, timerange: str) -> list[Verdict]:
+    """Warn of figures on candles that the parameters were chosen on.
+
+    :param tuned_on: ``freqai.tuned_on``, None where nothing is known of it.
+    :param timerange: The reported one.
+    """
+    if tuned_on is None or not _overlap(tuned_on, timerange):
+        return []
+    return [
+        Verdict(
+            "warning",
+            f"Tuned on these candles: the parameters were chosen on {tuned_on} (freqai.tuned_on), "
+            f"which overlaps with the reported {timerange}. The figures flatter; judge on candles "
+            f"that the search has not seen.",
+        )
     ]
 
 
@@ -192,6 +213,18 @@ def _threshold_warnings(whole: Period) -> Iterator[str]:
     elif not whole.above or not whole.below:
         side = "lower" if whole.above else "upper"
         yield f"The score never crosses the {side} threshold: the strategy trades one side only."
+
+
+def _overlap(first: str, second: str) -> bool:
+    """Say whether two timeranges have candles in common; one without an end goes on for ever."""
+    starts, stops = zip(
+        *(
+            (parsed.startts, parsed.stopts or math.inf)
+            for parsed in map(TimeRange.parse_timerange, (first, second))
+        ),
+        strict=True,
+    )
+    return bool(max(starts) < min(stops))
 
 
 def _pm(estimate: Estimate) -> str:

@@ -13,6 +13,7 @@ from freqtrade.configuration.config_validation import (
 from freqtrade.enums import RunMode
 from freqtrade.freqai.base_models.BasePyTorchRegressor import BasePyTorchRegressor
 from freqtrade.freqai.torch.PyTorchModelTrainer import PyTorchModelTrainer
+from freqtrade.misc import deep_merge_dicts
 from freqtrade.resolvers import StrategyResolver
 from freqtrade.resolvers.freqaimodel_resolver import FreqaiModelResolver
 from freqtrade.strategy import IStrategy
@@ -111,6 +112,21 @@ def test_example_configuration_passes_freqtrades_validation(
     )
     checked = validate_config_schema(example)
     validate_config_consistency(checked)
+
+
+def test_overlay_of_the_forecast_fits_the_example(
+    example: dict[str, Any], config: dict[str, Any]
+) -> None:
+    overlay = json.loads((ROOT / "user_data" / "config-forecast.json").read_text(encoding="utf-8"))
+    # Models of the two profiles must not mix.
+    assert overlay["freqai"]["identifier"] != example["freqai"]["identifier"]
+    config["freqai"] = deep_merge_dicts(overlay, example)["freqai"]
+    settings = read_settings(config["freqai"], 3600)
+    assert settings.feature_parameters.label_period_candles == 4
+    assert settings.feature_parameters.return_head
+    strategy = StrategyResolver.load_strategy(config)
+    strategy.bot_start()
+    assert strategy.require_return.optimize
 
 
 def test_example_configuration_has_no_key_that_nothing_reads(example: dict[str, Any]) -> None:

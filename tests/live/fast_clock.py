@@ -6,8 +6,10 @@ moves on by as much, in a SPEED-th of the time; so a busy machine makes a test s
 nothing. All processes of a test share the file. Time-outs use the monotonic clock and stay real.
 """
 
+import faulthandler
 import mmap
 import runpy
+import signal
 import struct
 import sys
 import threading
@@ -63,6 +65,8 @@ class FastClock:
 
 
 if __name__ == "__main__":
+    # Shows where a process hangs.
+    faulthandler.register(signal.SIGUSR1)
     clock, faster, module = sys.argv[1:4]
     sys.argv = sys.argv[3:]
     FastClock(Path(clock)).install(float(faster))

@@ -174,8 +174,13 @@ class Rig:
         process.send_signal(with_signal)
         try:
             return process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGUSR1)
+            time.sleep(5)
+            raise AssertionError(f"goes on\n{self.log()[-6000:]}") from None
         finally:
             process.kill()
+            process.wait()
 
     def fault(self, **fault: Any) -> None:
         """Let something go wrong at the exchange."""

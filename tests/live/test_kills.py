@@ -1,4 +1,4 @@
-"""A bot that is killed at random moments and started again, many times."""
+"""A bot that is killed or stopped at random moments and started again, many times."""
 
 import random
 import signal
@@ -12,6 +12,7 @@ import torch
 from .rig import PAIRS, Rig
 
 KILLS = 20
+STOPS = 15
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 
@@ -68,3 +69,17 @@ def test_killed_bot_starts_again_and_loses_nothing(tmp_path: Path) -> None:
         pd.Series(moments).to_csv(tmp_path / "moments.csv")
         print(f"{KILLS} kills; the last thing said of a training before each:")
         print("\n".join(moments))
+
+
+def test_bot_ends_at_ctrl_c_whatever_it_does(tmp_path: Path) -> None:
+    rng = random.Random(15)
+    with Rig(tmp_path, speed=240) as rig:
+        rig.configure(live_retrain_hours=0.001)
+        rig.start_exchange()
+        for _ in range(STOPS):
+            bot = rig.start_bot()
+            count = len(rig.seen())
+            rig.wait(lambda before=count: len(rig.seen()) > before, 240)
+            time.sleep(rng.uniform(0.0, 3.0))
+            assert rig.stop(bot) == 130
+            assert "Fatal exception" not in rig.log()

@@ -15,8 +15,17 @@ WARM_UP = CANDLES // 5
 pytestmark = [pytest.mark.long, pytest.mark.timeout(14_400)]
 
 
+def report(samples: list[dict[str, float]], seen: pd.DataFrame) -> None:
+    """Print what was measured."""
+    table = pd.DataFrame(samples)
+    print(table.iloc[:: max(1, len(table) // 12)].to_string(index=False))
+    for pair, seconds in seen.groupby("pair")["seconds"]:
+        p50, p95 = 1000 * seconds.quantile([0.5, 0.95])
+        print(f"{pair}: a candle takes {p50:.0f} ms, p95 {p95:.0f} ms")
+
+
 def test_soak(tmp_path: Path) -> None:
-    samples = []
+    samples: list[dict[str, float]] = []
     with Rig(tmp_path, speed=600) as rig:
         rig.configure(live_retrain_hours=2, expiration_hours=6)
         rig.start_exchange()
@@ -39,19 +48,15 @@ def test_soak(tmp_path: Path) -> None:
             return candle >= CANDLES
 
         rig.wait(sampled, 4 * 3600)
-        log = rig.log()
+        log, seen = rig.log(), rig.seen()
+        report(samples, seen)
         assert rig.stop(bot) == 130
-        seen = rig.seen()
 
     table = pd.DataFrame(samples)
     warm = table[table["candle"] >= WARM_UP]
     quarter = max(1, len(warm) // 4)
     early, late = warm.head(quarter).median(), warm.tail(quarter).median()
-    print(table.iloc[:: max(1, len(table) // 12)].to_string(index=False))
     print(f"memory {early['rss_mib']:.1f} -> {late['rss_mib']:.1f} MiB")
-    for pair, seconds in seen.groupby("pair")["seconds"]:
-        p50, p95 = 1000 * seconds.quantile([0.5, 0.95])
-        print(f"{pair}: a candle takes {p50:.0f} ms, p95 {p95:.0f} ms")
     assert late["rss_mib"] < 1.05 * early["rss_mib"]
     assert late["files"] <= early["files"]
     assert late["threads"] <= early["threads"]

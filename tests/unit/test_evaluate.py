@@ -2,12 +2,14 @@
 
 import copy
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from freqtrade.exceptions import OperationalException
 from unit_predictions import LABELS, prediction_store
 
 from freqai_lstm.evaluate.candidates import (
@@ -16,11 +18,13 @@ from freqai_lstm.evaluate.candidates import (
     default_candidates,
     read_candidates,
 )
+from freqai_lstm.evaluate.code import modules_with_effect, strategy_code
 from freqai_lstm.evaluate.comparison import PERSISTENCE, Row, compare
 from freqai_lstm.evaluate.plan import SubRun, plan_sub_runs
 from freqai_lstm.evaluate.walk import _check
 from freqai_lstm.exceptions import SettingsError, SkillError
 from freqai_lstm.returns import RETURN_LABEL
+from tests.conftest import ROOT
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 
@@ -120,6 +124,62 @@ def test_other_parameters_and_other_candles_change_the_identifier(
         candles.to_feather(folder / "futures" / file.name)
     config["datadir"] = folder
     assert not set(identifiers(config, candidates[1])) & set(before)
+
+
+@pytest.fixture
+def code_of(config: dict[str, Any], tmp_path: Path) -> Callable[[str, str], str]:
+    """Give the digest of the strategy's code with one text in its file replaced."""
+    source = (ROOT / "user_data" / "strategies" / "ExampleLSTMStrategy.py").read_text("utf-8")
+    config["strategy_path"] = str(tmp_path)
+
+    def digest(old: str, new: str) -> str:
+        assert old in source
+        changed = source.replace(old, new)
+        (tmp_path / "ExampleLSTMStrategy.py").write_text(changed, encoding="utf-8")
+        return strategy_code(config)
+
+    return digest
+
+
+def test_only_features_and_labels_of_the_strategy_count(
+    code_of: Callable[[str, str], str],
+) -> None:
+    before = code_of("stoploss", "stoploss")
+    for old, new in (
+        ("stoploss = -0.06", "stoploss = -0.05"),
+        ("# Wider than", "# No wider than"),
+        ('"""Add the features of each timeframe', '"""Add what each timeframe gives'),
+        ("trusted & (signal > max", "trusted & (signal >= max"),
+    ):
+        assert code_of(old, new) == before
+    for old, new in (
+        ("pct_change()", "pct_change(2)"),
+        ("shift(-horizon)", "shift(-horizon - 1)"),
+        ("startup_candle_count = 300", "startup_candle_count = 299"),
+        ("from freqai_lstm.returns", "import freqai_lstm.windows\nfrom freqai_lstm.returns"),
+    ):
+        assert code_of(old, new) != before
+
+
+def test_unknown_strategy_is_named(config: dict[str, Any], candidates: list[Candidate]) -> None:
+    config["strategy"] = "NoStrategy"
+    with pytest.raises(OperationalException, match="NoStrategy"):
+        plan_sub_runs(config, candidates, [1], [1])
+
+
+def test_every_module_is_known_to_decide_predictions_or_not() -> None:
+    """A new module that the regressor uses counts, unless it is said to have no effect."""
+    assert modules_with_effect(["regressor"]) >= {
+        *("data_kitchen", "lstm", "lstm_memory", "model", "pipelines", "settings", "trainer"),
+        *("training", "training_step", "windows"),
+    }
+    everything = {file.stem for file in (ROOT / "freqai_lstm").glob("*.py")}
+    tools = {"__init__", "cli", "freqtrade_options", "heartbeat", "offline", "tables"}
+    live = {"compatibility", "data_drawer", "identifier", "incidents", "live", "salvage"}
+    neutral = {"exceptions", "files", "folders", "label_statistics"}
+    batched = {"stacked_model", "stacked_optimizer", "stacked_training"}
+    decisive = modules_with_effect(["indicators", "regressor", "returns", "score"])
+    assert everything - decisive == tools | live | neutral | batched
 
 
 def test_missing_candles_are_named(config: dict[str, Any], candidates: list[Candidate]) -> None:

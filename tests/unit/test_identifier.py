@@ -381,11 +381,12 @@ def test_labels_and_the_code_of_the_features_are_recorded(
         STRATEGY.replace("        return", "        # Twice the price.\n\n        return"),
         STRATEGY.replace("        return", "#        dataframe = None\n        return"),
         STRATEGY.replace("* 2", "* 2  # twice"),
+        STRATEGY.replace("**kwargs):", '**kwargs):\n        """Double the price."""'),
         STRATEGY.replace('"close"', "'close'").replace(" * ", "*"),
         STRATEGY.replace("dataframe, **kwargs", "\n        dataframe,\n        **kwargs,\n    "),
         STRATEGY.replace('dataframe["close"] * 2', '(\n  dataframe["close"]\n* 2)'),
     ],
-    ids=["line", "line at the margin", "comment", "quotes and spaces", "signature", "broken line"],
+    ids=["line", "margin", "comment", "docstring", "quotes and spaces", "signature", "broken line"],
 )
 def test_comments_and_formatting_do_not_count(digests: Any, source: str) -> None:
     assert source != STRATEGY

@@ -22,6 +22,7 @@ def test_every_shipped_file_is_copied(folder: Path) -> None:
     for place, source in shipped_files().items():
         assert (folder / place).read_bytes() == source.read_bytes()
     assert {str(path.relative_to(folder)) for path in folder.rglob("*.*")} == {
+        "config-forecast.json",
         "config-torch.json",
         "freqaimodels/PyTorchLSTMRegressor.py",
         STRATEGY,
@@ -33,7 +34,7 @@ def test_second_time_changes_nothing(folder: Path, capsys: pytest.CaptureFixture
     capsys.readouterr()
     assert main(["install", "--userdir", str(folder)]) == 0
     assert (folder / STRATEGY).stat().st_mtime_ns == before
-    assert capsys.readouterr().out.count("unchanged") == 3
+    assert capsys.readouterr().out.count("unchanged") == 4
 
 
 def test_changed_file_is_left_alone_and_its_diff_is_shown(

@@ -22,7 +22,7 @@ from freqai_lstm.report.plots import extremes
 from freqai_lstm.report.statistics import Estimate
 from freqai_lstm.report.thresholds import Signals
 from freqai_lstm.report.trades import load_trades
-from freqai_lstm.report.verdicts import overall_verdicts
+from freqai_lstm.report.verdicts import overall_verdicts, tuning_verdicts
 from freqai_lstm.returns import RETURN_LABEL
 from freqai_lstm.spread import spread_columns
 
@@ -106,6 +106,41 @@ def test_forecast_below_persistence_is_called_worse(forecast: dict[str, Any], st
     worse = replace(report.overall, correlation=Estimate(0.3, 0.05), gain=Estimate(-0.2, 0.05))
     verdict = overall_verdicts(worse, [report.pairs[0].figures], 6)[0]
     assert (verdict.tone, verdict.text.split(":")[0]) == ("warning", "Worse than persistence")
+
+
+@pytest.mark.parametrize(
+    ("tuned_on", "timerange", "warned"),
+    [
+        ("20230601-20230901", "20230815-20231001", True),
+        ("20230601-20230901", "20230101-", True),
+        ("20230601-20230901", "20230901-20231001", False),
+        ("20230601-20230901", "20230501-20230601", False),
+        ("20230601-20230901", "20231001-", False),
+        (None, "20230601-20230901", False),
+    ],
+)
+def test_figures_on_candles_that_were_tuned_on_are_called_flattering(
+    tuned_on: str | None, timerange: str, warned: bool
+) -> None:
+    texts = [(verdict.tone, verdict.text) for verdict in tuning_verdicts(tuned_on, timerange)]
+    if not warned:
+        assert texts == []
+        return
+    [(tone, text)] = texts
+    assert tone == "warning"
+    assert "chosen on 20230601-20230901 (freqai.tuned_on)" in text
+    assert f"the reported {timerange}. The figures flatter" in text
+
+
+def test_report_says_first_that_its_candles_were_tuned_on(
+    config: dict[str, Any], store: Store
+) -> None:
+    store(BTC, lambda predicted: predicted)
+    config["freqai"]["tuned_on"] = "20240201-20240212"
+    report = gather_report(config)
+    assert report.verdicts[0].text.startswith("Tuned on these candles: ")
+    config["freqai"]["tuned_on"] = "20231101-20240101"
+    assert "Tuned on" not in texts(gather_report(config))
 
 
 def test_returns_that_the_score_knows_of_are_named(forecast: dict[str, Any], store: Store) -> None:

@@ -139,6 +139,8 @@ WRONG: list[tuple[str, Any]] = [
     ("enabled", "yes"),
     ("identifier", ""),
     ("identifier", 3),
+    ("tuned_on", "20230601-"),
+    ("tuned_on", "last summer"),
     ("train_period_days", 0),
     ("train_period_days", 10.5),
     ("train_period_days", "10"),

@@ -1,0 +1,1 @@
+"""Searches parameters of network and training on walk-forward skill, with Optuna."""
