@@ -65,6 +65,8 @@ class FastClock:
 
 
 if __name__ == "__main__":
+    # A shell's background jobs, and what they start, ignore Ctrl+C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Shows where a process hangs.
     faulthandler.register(signal.SIGUSR1)
     clock, faster, module = sys.argv[1:4]
