@@ -143,7 +143,8 @@ class LiveRegressor(BasePyTorchRegressor):
     def _fetch_history_again(self, strategy: Any) -> None:
         """Load the candles of all pairs anew: the exchange was away for longer than it gives."""
         logger.warning("Candles are missing since the last ones: all history is downloaded again")
-        download_all_data_for_training(strategy.dp, self.config)
+        # FreqAI raises the configuration's startup_candle_count each time it downloads.
+        download_all_data_for_training(strategy.dp, dict(self.config))
         with self.dd.history_lock:
             self.dd.historic_data.clear()
 

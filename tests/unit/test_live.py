@@ -163,3 +163,36 @@ def test_training_thread_survives_what_freqai_does_not_expect(
     assert len(scans) == 3
     [incident] = read_incidents(regressor.incidents.path)
     assert (incident.pair, incident.count) == ("all pairs", 2)
+
+
+@pytest.mark.parametrize(
+    ("known", "torn"), [("10:00", False), ("11:00", False), ("09:00", True), ("08:00", True)]
+)
+def test_history_with_a_gap_is_downloaded_again(
+    regressor: LiveRegressor, monkeypatch: pytest.MonkeyPatch, known: str, torn: bool
+) -> None:
+    def frame(*times: str) -> pd.DataFrame:
+        return pd.DataFrame({"date": pd.to_datetime([f"2024-03-01 {time}Z" for time in times])})
+
+    downloads = []
+
+    def download(_: Any, config: dict[str, Any]) -> None:
+        config["startup_candle_count"] *= 2
+        downloads.append(config["startup_candle_count"])
+
+    monkeypatch.setattr(live, "download_all_data_for_training", download)
+    monkeypatch.setattr(live, "stale_candles", lambda *_: [])
+    monkeypatch.setattr(
+        live, "WindowedDataKitchen", lambda *_, **__: SimpleNamespace(all_pairs=[BTC])
+    )
+    monkeypatch.setattr(BasePyTorchRegressor, "start_live", lambda *arguments: arguments[-1])
+    regressor.config = CONFIG | {"startup_candle_count": 300}
+    regressor.ft_params = {"include_timeframes": ["1h"]}
+    regressor.dd.historic_data = {BTC: {"1h": frame("07:00", known)}}
+    regressor.dd.history_lock = threading.Lock()
+    dp = SimpleNamespace(get_pair_dataframe=lambda *_: frame("10:00", "11:00"))
+    for _ in range(2):
+        regressor.start_live(frame("11:00"), {"pair": BTC}, SimpleNamespace(dp=dp), None)
+    assert downloads == [600] * torn
+    assert bool(regressor.dd.historic_data) is not torn
+    assert regressor.config["startup_candle_count"] == 300
