@@ -1,14 +1,18 @@
 """A backtest through freqtrade's own classes, without an exchange."""
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from freqtrade.configuration import TimeRange
-from freqtrade.data.dataprovider import DataProvider
 from freqtrade.data.history import load_pair_history
-from freqtrade.resolvers import StrategyResolver
+
+from freqai_lstm.offline import load_offline_strategy
+from freqai_lstm.regressor import LSTMRegressor
+from freqai_lstm.trainer import PyTorchLSTMTrainer
 
 # Features of an outer merge and FreqAI's own frames are built column by column.
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.PerformanceWarning")
@@ -22,9 +26,7 @@ class Backtest:
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = config
-        self.strategy = StrategyResolver.load_strategy(config)
-        self.strategy.dp = DataProvider(config, None)
-        self.strategy.ft_bot_start()
+        self.strategy = load_offline_strategy(config)
         self.freqai = self.strategy.freqai
         config["startup_candle_count"] = self.strategy.startup_candle_count
 
@@ -59,3 +61,40 @@ class Backtest:
 def backtest() -> Callable[[dict[str, Any]], Backtest]:
     """Build a backtest of a configuration."""
     return Backtest
+
+
+@pytest.fixture
+def fits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Record the pair of every training in this process."""
+    trained: list[str] = []
+    fit = PyTorchLSTMTrainer.fit
+
+    def counted(self: PyTorchLSTMTrainer, *args: Any) -> None:
+        trained.append(self.description)
+        fit(self, *args)
+
+    monkeypatch.setattr(PyTorchLSTMTrainer, "fit", counted)
+    return trained
+
+
+@pytest.fixture
+def own_datadir(config: dict[str, Any], tmp_path: Path) -> Path:
+    """A copy of the data directory that a test may change."""
+    folder = tmp_path / "data"
+    shutil.copytree(config["datadir"], folder)
+    config["datadir"] = folder
+    return folder
+
+
+@pytest.fixture
+def slices(monkeypatch: pytest.MonkeyPatch) -> list[tuple[pd.DataFrame, Any, Any]]:
+    """Record the frame, the kitchen and the model of every prediction."""
+    seen: list[tuple[pd.DataFrame, Any, Any]] = []
+    predict = LSTMRegressor.predict
+
+    def spied(self: LSTMRegressor, frame: pd.DataFrame, dk: Any, **kwargs: Any) -> Any:
+        seen.append((frame.copy(), dk, self.model))
+        return predict(self, frame, dk, **kwargs)
+
+    monkeypatch.setattr(LSTMRegressor, "predict", spied)
+    return seen

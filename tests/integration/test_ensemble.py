@@ -53,16 +53,8 @@ def live_candles(backtest: Backtest, trained: int, dates: pd.Series) -> pd.DataF
 
 
 def test_spread_is_predicted_beside_every_label(
-    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    config: dict[str, Any], slices: list[tuple[pd.DataFrame, Any, Any]]
 ) -> None:
-    slices: list[tuple[pd.DataFrame, Any, Any]] = []
-    predict = LSTMRegressor.predict
-
-    def spied(self: LSTMRegressor, frame: pd.DataFrame, dk: Any, **kwargs: Any) -> Any:
-        slices.append((frame.copy(), dk, self.model))
-        return predict(self, frame, dk, **kwargs)
-
-    monkeypatch.setattr(LSTMRegressor, "predict", spied)
     backtest = Backtest(config)
     analysed = backtest.run(BTC)
     assert (analysed["do_predict"] == 1).all()
@@ -80,7 +72,7 @@ def test_spread_is_predicted_beside_every_label(
     dk.history = frame.iloc[:0]
     backtest.freqai.model = model
     row, window = 30, backtest.freqai.CONV_WIDTH
-    alone, _ = predict(backtest.freqai, frame.iloc[row - window + 1 : row + 1], dk)
+    alone, _ = backtest.freqai.predict(frame.iloc[row - window + 1 : row + 1], dk)
     expected = analysed.tail(len(frame)).iloc[row]
     assert list(alone.columns) == [*LABELS, *SPREADS]
     np.testing.assert_allclose(
@@ -91,7 +83,7 @@ def test_spread_is_predicted_beside_every_label(
     folder = config["user_data_dir"] / "models" / "torch-lstm"
     shutil.rmtree(folder / "backtesting_predictions")
     again = Backtest(config).run(BTC)
-    assert len(slices) == 4
+    assert len(slices) == 2 + 1 + 2
     pd.testing.assert_frame_equal(again, analysed, rtol=1e-12)
 
     # Live, each new candle gets the spread that it has in the backtest, and its statistics.

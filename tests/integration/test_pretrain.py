@@ -26,7 +26,6 @@ from freqai_lstm.pretrain.plan import Task, plan_windows
 from freqai_lstm.pretrain.project import pack_project
 from freqai_lstm.pretrain.run import Account, pretrain
 from freqai_lstm.pretrain.worker import Outcome, train_task
-from freqai_lstm.trainer import PyTorchLSTMTrainer
 from tests.conftest import candle_file, make_config, store_candles
 from tests.integration.conftest import Backtest
 
@@ -103,29 +102,6 @@ def quick(config: dict[str, Any]) -> dict[str, Any]:
 def folder(config: dict[str, Any]) -> Path:
     """The identifier's folder."""
     return Path(config["user_data_dir"]) / "models" / config["freqai"]["identifier"]
-
-
-@pytest.fixture
-def fits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Record the pair of every training in this process."""
-    trained: list[str] = []
-    fit = PyTorchLSTMTrainer.fit
-
-    def counted(self: PyTorchLSTMTrainer, *args: Any) -> None:
-        trained.append(self.description)
-        fit(self, *args)
-
-    monkeypatch.setattr(PyTorchLSTMTrainer, "fit", counted)
-    return trained
-
-
-@pytest.fixture
-def own_datadir(config: dict[str, Any], tmp_path: Path) -> Path:
-    """A copy of the data directory that a test may change."""
-    folder = tmp_path / "data"
-    shutil.copytree(config["datadir"], folder)
-    config["datadir"] = folder
-    return folder
 
 
 def walk_forward(config: dict[str, Any]) -> WalkForward:

@@ -27,29 +27,6 @@ LABELS = [f"&-score_{name}" for name in WEIGHT_NAMES]
 BTC, ETH, SOL = PAIRS
 
 
-@pytest.fixture
-def fits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Record the pair of every training."""
-    trained: list[str] = []
-    fit = PyTorchLSTMTrainer.fit
-
-    def counted(self: PyTorchLSTMTrainer, *args: Any) -> None:
-        trained.append(self.description)
-        fit(self, *args)
-
-    monkeypatch.setattr(PyTorchLSTMTrainer, "fit", counted)
-    return trained
-
-
-@pytest.fixture
-def own_datadir(config: dict[str, Any], tmp_path: Path) -> Path:
-    """A copy of the data directory that a test may change."""
-    folder = tmp_path / "data"
-    shutil.copytree(config["datadir"], folder)
-    config["datadir"] = folder
-    return folder
-
-
 def test_every_candle_of_every_slice_is_predicted(config: dict[str, Any], fits: list[str]) -> None:
     analysed = Backtest(config).run(BTC)
     assert len(analysed) == 10 * 24
@@ -132,16 +109,8 @@ def test_changed_setting_under_the_same_identifier_is_refused(
 
 
 def test_prediction_of_a_candle_is_the_same_in_a_slice_and_alone(
-    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    config: dict[str, Any], slices: list[tuple[pd.DataFrame, Any, Any]]
 ) -> None:
-    slices: list[tuple[pd.DataFrame, Any, Any]] = []
-    predict = LSTMRegressor.predict
-
-    def spied(self: LSTMRegressor, frame: pd.DataFrame, dk: Any, **kwargs: Any) -> Any:
-        slices.append((frame.copy(), dk, self.model))
-        return predict(self, frame, dk, **kwargs)
-
-    monkeypatch.setattr(LSTMRegressor, "predict", spied)
     backtest = Backtest(config)
     analysed = backtest.run(BTC)
     frame, dk, model = slices[-1]
@@ -151,7 +120,7 @@ def test_prediction_of_a_candle_is_the_same_in_a_slice_and_alone(
     window = backtest.freqai.CONV_WIDTH
     assert window == config["freqai"]["model_training_parameters"]["model_kwargs"]["window_size"]
     for row in (window - 1, 20, 60, len(frame) - 1):
-        alone, do_predict = predict(backtest.freqai, frame.iloc[row - window + 1 : row + 1], dk)
+        alone, do_predict = backtest.freqai.predict(frame.iloc[row - window + 1 : row + 1], dk)
         assert do_predict.tolist() == [0] * (window - 1) + [1]
         assert alone.iloc[:-1].isna().all(axis=None)
         np.testing.assert_allclose(
@@ -182,7 +151,7 @@ def test_rows_over_a_gap_or_with_nan_features_are_not_predicted(
     feature = next(column for column in frame.columns if column.startswith("%"))
     frame.loc[frame.index[50], feature] = np.nan
     gapped = frame.drop(index=frame.index[20])
-    predictions, do_predict = predict(backtest.freqai, gapped, dk)
+    predictions, do_predict = backtest.freqai.predict(gapped, dk)
     expected = np.ones(len(gapped), dtype=int)
     expected[: window - 1] = 0
     expected[20 : 20 + window - 1] = 0
