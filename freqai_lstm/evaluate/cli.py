@@ -23,7 +23,7 @@ from freqai_lstm.evaluate.candidates import (
 )
 from freqai_lstm.evaluate.comparison import FIGURES, Row, Spread, compare
 from freqai_lstm.evaluate.plan import SubRun, plan_sub_runs
-from freqai_lstm.evaluate.walk import finished, log_to, walk_forward
+from freqai_lstm.evaluate.walk import finished, prepare_worker, walk_forward
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.files import replacing
 from freqai_lstm.freqtrade_options import add_freqtrade_options, freqai_configuration
@@ -130,7 +130,7 @@ def _run_all(
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with (
         ProcessPoolExecutor(
-            jobs, mp_context=get_context("spawn"), initializer=log_to, initargs=(str(log),)
+            jobs, mp_context=get_context("spawn"), initializer=prepare_worker, initargs=(str(log),)
         ) as pool,
         get_progress_tracker() as progress,
     ):

@@ -5,7 +5,10 @@ Needs candles on disk, and no exchange.
 
 import json
 import logging
+import multiprocessing
+import os
 import random
+import threading
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -64,16 +67,25 @@ def walk_forward(sub_run: SubRun) -> dict[str, float]:
     return known
 
 
-def log_to(file: str) -> None:
-    """Send the log and the warnings of this process to a file, and let torch use one thread."""
+def prepare_worker(log: str) -> None:
+    """Make a process ready to walk: a log of its own, one thread, and no longer than its parent."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.basicConfig(
-        filename=file,
+        filename=log,
         level=logging.INFO,
         format="%(asctime)s - %(process)d - %(name)s - %(levelname)s - %(message)s",
         force=True,
     )
     logging.captureWarnings(True)
     torch.set_num_threads(1)
+
+
+def _end_with_parent() -> None:
+    """Wait for the parent to end, even if it is killed: nobody would take what this works on."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _history(config: dict[str, Any], pair: str) -> pd.DataFrame:

@@ -15,7 +15,7 @@ import optuna
 from freqtrade.util import get_progress_tracker
 from optuna.trial import FrozenTrial, TrialState
 
-from freqai_lstm.evaluate.walk import log_to
+from freqai_lstm.evaluate.walk import prepare_worker
 from freqai_lstm.exceptions import SettingsError, SkillError
 from freqai_lstm.freqtrade_options import add_freqtrade_options, freqai_configuration
 from freqai_lstm.tables import print_table
@@ -105,7 +105,7 @@ def _search(plan: TuningPlan, study: optuna.Study, trials: int, jobs: int) -> No
     with ExitStack() as stack:
         pool = stack.enter_context(
             ProcessPoolExecutor(
-                jobs, mp_context=get_context("spawn"), initializer=log_to, initargs=(log,)
+                jobs, mp_context=get_context("spawn"), initializer=prepare_worker, initargs=(log,)
             )
         )
         progress = stack.enter_context(get_progress_tracker())

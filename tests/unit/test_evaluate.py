@@ -2,6 +2,8 @@
 
 import copy
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -259,3 +261,27 @@ def test_run_with_a_failed_training_is_refused_and_tried_again(sub_runs: list[Su
         _check(sub_runs[0])
     assert first.is_file()
     assert not second.is_file()
+
+
+WORKER = """
+import multiprocessing, time
+from freqai_lstm.evaluate.walk import prepare_worker
+
+def work():
+    prepare_worker("log")
+    print("at work", flush=True)
+    time.sleep(3600)
+
+multiprocessing.get_context("fork").Process(target=work).start()
+time.sleep(3600)
+"""
+
+
+def test_worker_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WORKER]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "at work\n"
+        parent.kill()
+        # The pipe has an end only when the worker is gone as well.
+        assert parent.communicate(timeout=60) == ("", None)
