@@ -31,7 +31,8 @@ def test_soak(tmp_path: Path) -> None:
         rig.start_exchange()
         bot = rig.start_bot()
         process = psutil.Process(bot.pid)
-        rig.wait(lambda: 1 in set(rig.seen()["do_predict"]), 300)
+        # The pairs get their first models one after another.
+        rig.wait(lambda: set(rig.seen().query("do_predict == 1")["pair"]) == set(PAIRS), 300)
         first = rig.clock.time()
 
         def sampled() -> bool:
