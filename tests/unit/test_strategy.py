@@ -1,11 +1,13 @@
 """What the example strategy does with a prediction: direction, thresholds, return and spread."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from freqtrade.enums import RunMode
 from freqtrade.resolvers import StrategyResolver
 
 from freqai_lstm.exceptions import SettingsError
@@ -186,3 +188,28 @@ def test_return_head_of_the_present_candle_is_refused(config: dict[str, Any]) ->
     config["freqai"]["feature_parameters"].update(label_period_candles=0, return_head=True)
     with pytest.raises(SettingsError, match=r"feature_parameters\.return_head: needs label_period"):
         read_settings(config["freqai"], 3600)
+
+
+@pytest.mark.parametrize(
+    ("runmode", "now", "enters"),
+    [
+        (RunMode.DRY_RUN, "10:00", True),
+        (RunMode.LIVE, "10:59:59", True),
+        (RunMode.LIVE, "11:00", False),
+        (RunMode.DRY_RUN, "12:30", False),
+        # The simulation knows nothing newer than what it shows.
+        (RunMode.BACKTEST, "12:30", True),
+    ],
+)
+def test_nothing_is_entered_live_on_an_old_candle(
+    config: dict[str, Any], runmode: RunMode, now: str, enters: bool
+) -> None:
+    strategy = load(config)
+    # The candle of 09:00 closes at 10:00, and the next one at 11:00.
+    frame = pd.DataFrame({"date": pd.to_datetime(["2024-03-01 08:00Z", "2024-03-01 09:00Z"])})
+    strategy.dp = SimpleNamespace(
+        runmode=runmode, get_analyzed_dataframe=lambda *_: (frame, frame["date"].iloc[-1])
+    )
+    time = pd.Timestamp(f"2024-03-01 {now}", tz="UTC").to_pydatetime()
+    order = ("BTC/USDT:USDT", "limit", 1.0, 1.0, "GTC", time, "score_above", "long")
+    assert strategy.confirm_trade_entry(*order) is enters

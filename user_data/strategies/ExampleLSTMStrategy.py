@@ -1,11 +1,20 @@
 """Trades on thresholds of the aggregate score that the LSTM predicts."""
 
+import logging
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import talib
-from freqtrade.strategy import BooleanParameter, CategoricalParameter, IStrategy, RealParameter
+from freqtrade.enums import TRADE_MODES
+from freqtrade.strategy import (
+    BooleanParameter,
+    CategoricalParameter,
+    IStrategy,
+    RealParameter,
+    timeframe_to_seconds,
+)
 from pandas import DataFrame
 
 from freqai_lstm.indicators import (
@@ -26,6 +35,8 @@ from freqai_lstm.score import (
     score_components,
 )
 from freqai_lstm.spread import spread_columns
+
+logger = logging.getLogger(__name__)
 
 LABELS = [f"&-score_{name}" for name in WEIGHT_NAMES]
 SPREADS = spread_columns(LABELS)
@@ -210,6 +221,33 @@ class ExampleLSTMStrategy(IStrategy):
         dataframe.loc[below, ["exit_long", "exit_tag"]] = (1, below_tag)
         dataframe.loc[above, ["exit_short", "exit_tag"]] = (1, above_tag)
         return dataframe
+
+    def confirm_trade_entry(
+        self,
+        pair: str,
+        order_type: str,
+        amount: float,
+        rate: float,
+        time_in_force: str,
+        current_time: datetime,
+        entry_tag: str | None,
+        side: str,
+        **kwargs: Any,
+    ) -> bool:
+        """Refuse to enter live on the signal of a candle that is not the newest.
+
+        While the exchange answers badly, freqtrade goes on with the last candle that it could
+        analyse, for two candles and five minutes.
+        """
+        if self.dp.runmode not in TRADE_MODES:
+            return True
+        dataframe, _ = self.dp.get_analyzed_dataframe(pair, self.timeframe)
+        candle = pd.Timedelta(seconds=timeframe_to_seconds(self.timeframe))
+        newest = dataframe["date"].iloc[-1]
+        if current_time < newest + 2 * candle:
+            return True
+        logger.warning(f"{pair}: no entry, the newest candle analysed is that of {newest}")
+        return False
 
     def _has_return_head(self) -> bool:
         """Say whether the network predicts the forward return as well."""
