@@ -1,6 +1,7 @@
 """The command line of the report."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from freqai_lstm.freqtrade_options import add_freqtrade_options, freqai_configur
 from freqai_lstm.report.backtest import gather_report
 from freqai_lstm.report.json_file import write_json
 from freqai_lstm.report.page import write_page
-from freqai_lstm.report.skill import Skill, backtest_skill
+from freqai_lstm.report.skill import Skill, backtest_skill, pair_skill
 from freqai_lstm.tables import print_table
 
 _HEADERS = (
@@ -70,7 +71,7 @@ def run_report(args: argparse.Namespace) -> int:
     page.parent.mkdir(parents=True, exist_ok=True)
     write_page(report, page)
     write_json(report, page.with_suffix(".json"))
-    _print_skill(config)
+    _print_skill([pair_skill(pair.predictions) for pair in report.pairs], report.horizon)
     for verdict in report.verdicts:
         print(verdict.text)
     print(f"Report: {page} and {page.with_suffix('.json').name}")
@@ -82,17 +83,18 @@ def run_skill(args: argparse.Namespace) -> int:
 
     :raises SkillError: If the backtest left no predictions.
     """
-    _print_skill(freqai_configuration(vars(args)))
+    config = freqai_configuration(vars(args))
+    horizon = config["freqai"]["feature_parameters"].get("label_period_candles", 0)
+    _print_skill(backtest_skill(config), horizon)
     return 0
 
 
-def _print_skill(config: dict[str, Any]) -> None:
-    horizon = config["freqai"]["feature_parameters"].get("label_period_candles", 0)
+def _print_skill(skills: Sequence[Skill], horizon: int) -> None:
     ahead = f"{horizon} candle(s) ahead" if horizon else "of the present candle"
     print_table(
         f"SKILL OUT OF SAMPLE: predicted against true score {ahead}",
         _HEADERS,
-        [_row(skill) for skill in backtest_skill(config)],
+        [_row(skill) for skill in skills],
     )
 
 

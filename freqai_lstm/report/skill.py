@@ -34,10 +34,11 @@ def backtest_skill(config: Mapping[str, Any]) -> list[Skill]:
     :return: One entry for each pair of the whitelist that has predictions, in its order.
     :raises SkillError: If no pair has any prediction for the timerange.
     """
-    return [_pair_skill(pair) for pair in load_predictions(config)]
+    return [pair_skill(pair) for pair in load_predictions(config)]
 
 
-def _pair_skill(pair: PairPredictions) -> Skill:
+def pair_skill(pair: PairPredictions) -> Skill:
+    """Return the skill of one pair's predictions."""
     compared = pair.candles[pair.trusted]
     predicted, true = compared["predicted"], compared["true"]
     return Skill(

@@ -2,6 +2,7 @@
 
 import random
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -26,6 +27,15 @@ def open_trades(rig: Rig) -> set[tuple[int, float]]:
     return {(row.id, row.amount) for row in trades.itertuples() if row.is_open}
 
 
+def busy_bot(rig: Rig, seconds: float) -> subprocess.Popen[bytes]:
+    """Start a bot and give it so many seconds from its first candle on."""
+    bot = rig.start_bot()
+    count = len(rig.seen())
+    rig.wait(lambda: len(rig.seen()) > count, 240)
+    time.sleep(seconds)
+    return bot
+
+
 def test_killed_bot_starts_again_and_loses_nothing(tmp_path: Path) -> None:
     rng = random.Random(20)
     moments = []
@@ -34,10 +44,7 @@ def test_killed_bot_starts_again_and_loses_nothing(tmp_path: Path) -> None:
         rig.configure(live_retrain_hours=0.001)
         rig.start_exchange()
         for _ in range(KILLS):
-            bot = rig.start_bot()
-            count = len(rig.seen())
-            rig.wait(lambda before=count: len(rig.seen()) > before, 240)
-            time.sleep(rng.uniform(0.0, 6.0))
+            bot = busy_bot(rig, rng.uniform(0.0, 6.0))
             before, held = model_files(rig), open_trades(rig)
             rig.stop(bot, signal.SIGKILL)
             log = rig.log()
@@ -77,9 +84,6 @@ def test_bot_ends_at_ctrl_c_whatever_it_does(tmp_path: Path) -> None:
         rig.configure(live_retrain_hours=0.001)
         rig.start_exchange()
         for _ in range(STOPS):
-            bot = rig.start_bot()
-            count = len(rig.seen())
-            rig.wait(lambda before=count: len(rig.seen()) > before, 240)
-            time.sleep(rng.uniform(0.0, 3.0))
+            bot = busy_bot(rig, rng.uniform(0.0, 3.0))
             assert rig.stop(bot) == 130
             assert "Fatal exception" not in rig.log()

@@ -5,8 +5,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 from hypothesis import settings
+from torch import Tensor
 from unit_predictions import Store, prediction_store
+from unit_rows import WINDOW, make_features
 
 # How long an example takes says nothing about whether it is right.
 settings.register_profile("unit", deadline=None)
@@ -17,3 +20,9 @@ settings.load_profile("unit")
 def store(config: dict[str, Any], candles: Callable[..., pd.DataFrame]) -> Store:
     """Store predictions as FreqAI does: the true components, changed by a function."""
     return prediction_store(config, candles)
+
+
+@pytest.fixture
+def rows() -> tuple[Tensor, Tensor]:
+    """Features to predict from, and the ends of all windows of them."""
+    return make_features(40, seed=9), torch.arange(WINDOW - 1, 40)

@@ -9,14 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 from unit_rows import (
+    BOTH,
     CANDLE_SECONDS,
     LABELS,
     WINDOW,
     equal_weights,
     hourly,
     labels_of,
+    load_trainer,
     make_data,
-    make_features,
     make_trainer,
     weights_of,
 )
@@ -28,7 +29,6 @@ from freqai_lstm.trainer import PyTorchLSTMTrainer
 from freqai_lstm.training import TrainingHistory
 from freqai_lstm.windows import whole_window_ends
 
-BOTH = ["train", "test"]
 SIZE = 3
 
 
@@ -41,18 +41,6 @@ def trained(**changed: Any) -> PyTorchLSTMTrainer:
 @pytest.fixture
 def ensemble() -> PyTorchLSTMTrainer:
     return trained()
-
-
-@pytest.fixture
-def rows() -> tuple[Tensor, Tensor]:
-    return make_features(40, seed=9), torch.arange(WINDOW - 1, 40)
-
-
-def load(path: Path) -> PyTorchLSTMTrainer:
-    """Load a trainer the way FreqAI does."""
-    checkpoint = torch.load(path, weights_only=False)
-    trainer: PyTorchLSTMTrainer = checkpoint["pytrainer"].load_from_checkpoint(checkpoint)
-    return trainer
 
 
 # Training
@@ -175,7 +163,7 @@ def test_loaded_ensemble_predicts_the_same_and_goes_on_alike(
     tmp_path: Path, ensemble: PyTorchLSTMTrainer, rows: tuple[Tensor, Tensor]
 ) -> None:
     ensemble.save(tmp_path / "model.zip")
-    loaded = load(tmp_path / "model.zip")
+    loaded = load_trainer(tmp_path / "model.zip")
     assert torch.equal(loaded.predict_members(*rows), ensemble.predict_members(*rows))
     assert loaded.calibration == ensemble.calibration
     assert loaded.history == ensemble.history
@@ -205,7 +193,7 @@ def test_model_saved_before_there_were_ensembles_is_loaded(
         *("model_state_dict", "optimizer_state_dict", "model_meta_data", "pytrainer")
     }
     assert checkpoint["model_meta_data"].keys() == {"model_version", "network"}
-    loaded = load(tmp_path / "model.zip")
+    loaded = load_trainer(tmp_path / "model.zip")
     assert torch.equal(loaded.predict(*rows), single.predict(*rows))
     assert loaded.parameters == single.parameters
 

@@ -17,6 +17,7 @@ import pytest
 import torch
 from torch import Tensor
 from unit_rows import (
+    BOTH,
     CANDLE_SECONDS,
     FEATURES,
     LABELS,
@@ -24,6 +25,7 @@ from unit_rows import (
     equal_weights,
     hourly,
     labels_of,
+    load_trainer,
     make_data,
     make_features,
     make_trainer,
@@ -35,7 +37,6 @@ from freqai_lstm.exceptions import WindowError
 from freqai_lstm.trainer import PyTorchLSTMTrainer, resolve_device
 from freqai_lstm.windows import whole_window_ends
 
-BOTH = ["train", "test"]
 DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 
 
@@ -53,19 +54,6 @@ class ScalarLog:
 def trained() -> PyTorchLSTMTrainer:
     trainer = make_trainer()
     trainer.fit(make_data(), BOTH)
-    return trainer
-
-
-@pytest.fixture
-def rows() -> tuple[Tensor, Tensor]:
-    """Features to predict from, and the ends of all windows of them."""
-    return make_features(40, seed=9), torch.arange(WINDOW - 1, 40)
-
-
-def load(path: Path) -> PyTorchLSTMTrainer:
-    """Load a trainer the way FreqAI does."""
-    checkpoint = torch.load(path, weights_only=False)
-    trainer: PyTorchLSTMTrainer = checkpoint["pytrainer"].load_from_checkpoint(checkpoint)
     return trainer
 
 
@@ -269,7 +257,7 @@ def test_loaded_trainer_predicts_the_same(
     trainer = make_trainer(device=device, num_lstm_layers=2)
     trainer.fit(make_data(), BOTH)
     trainer.save(tmp_path / "model.zip")
-    loaded = load(tmp_path / "model.zip")
+    loaded = load_trainer(tmp_path / "model.zip")
     assert loaded is not trainer
     assert loaded.device == device
     assert torch.equal(loaded.predict(*rows), trainer.predict(*rows))
@@ -301,7 +289,7 @@ def test_loaded_trainer_goes_on_like_the_saved_one(
     tmp_path: Path, trained: PyTorchLSTMTrainer
 ) -> None:
     trained.save(tmp_path / "model.zip")
-    loaded = load(tmp_path / "model.zip")
+    loaded = load_trainer(tmp_path / "model.zip")
     for trainer in (trained, loaded):
         trainer.fit(make_data(50), BOTH)
     assert equal_weights(weights_of(loaded.model), weights_of(trained.model))
@@ -311,8 +299,8 @@ def test_loaded_trainer_can_be_saved_again(
     tmp_path: Path, trained: PyTorchLSTMTrainer, rows: tuple[Tensor, Tensor]
 ) -> None:
     trained.save(tmp_path / "first.zip")
-    load(tmp_path / "first.zip").save(tmp_path / "second.zip")
-    assert torch.equal(load(tmp_path / "second.zip").predict(*rows), trained.predict(*rows))
+    load_trainer(tmp_path / "first.zip").save(tmp_path / "second.zip")
+    assert torch.equal(load_trainer(tmp_path / "second.zip").predict(*rows), trained.predict(*rows))
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -375,7 +363,7 @@ def test_model_of_another_version_is_refused(tmp_path: Path, trained: PyTorchLST
     trained.save(tmp_path / "model.zip")
     expected = r"^the saved model must have version \d+, was 0; it must be trained again$"
     with pytest.raises(WindowError, match=expected):
-        load(tmp_path / "model.zip")
+        load_trainer(tmp_path / "model.zip")
 
 
 # Continual learning
@@ -423,7 +411,7 @@ def test_continued_plateau_schedule_goes_on_from_the_rate_it_has_reached(tmp_pat
     assert reached < 0.5
     last.save(tmp_path / "model.zip")
     following = make_trainer(**changed)
-    following.continue_from(load(tmp_path / "model.zip"))
+    following.continue_from(load_trainer(tmp_path / "model.zip"))
     assert following.optimizer.param_groups[0]["lr"] == reached
     for _ in range(4):
         following.fit(make_data(), BOTH)

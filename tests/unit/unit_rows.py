@@ -1,5 +1,6 @@
 """Rows of features and labels that the tests of the training are made of."""
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,7 @@ from freqai_lstm.training_step import Split
 from freqai_lstm.windows import whole_window_ends
 
 WINDOW, FEATURES, LABELS = 3, 4, 2
+BOTH = ["train", "test"]
 CANDLE_SECONDS = 3600
 
 NETWORK = {
@@ -83,6 +85,13 @@ def make_trainer(
         tb_logger=tb_logger,
         description="BTC/USDT:USDT",
     )
+
+
+def load_trainer(path: Path) -> PyTorchLSTMTrainer:
+    """Load a trainer the way FreqAI does."""
+    checkpoint = torch.load(path, weights_only=False)
+    trainer: PyTorchLSTMTrainer = checkpoint["pytrainer"].load_from_checkpoint(checkpoint)
+    return trainer
 
 
 def make_data(train_rows: int = 30, test_rows: int = 12) -> dict[str, Any]:
