@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 from freqtrade.configuration import TimeRange
-from freqtrade.exchange import timeframe_to_seconds
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from pandas import DataFrame
 
@@ -72,32 +71,6 @@ def label_names(strategy: Any, dataframe: DataFrame, metadata: dict[str, Any]) -
 def missing_timeframes(strategy: Any, pair: str, timeframes: Iterable[str]) -> list[str]:
     """Return the timeframes that a strategy's data provider has no candles of."""
     return [name for name in timeframes if strategy.dp.get_pair_dataframe(pair, name).empty]
-
-
-def stale_candles(
-    strategy: Any, pair: str, last_candle: pd.Timestamp, config: dict[str, Any]
-) -> list[str]:
-    """Return which candles of a live prediction have not arrived yet, e.g. ``BTC/USDT:USDT 4h``.
-
-    The features of a candle take the last candle of every timeframe, and of every pair of
-    ``include_corr_pairlist``, that had closed when it closed. FreqAI fills in an older one.
-
-    :param strategy: The running strategy.
-    :param pair: The pair to predict.
-    :param last_candle: Opening time of its newest candle.
-    :param config: freqtrade's configuration.
-    """
-    parameters = config["freqai"]["feature_parameters"]
-    closed = last_candle.timestamp() + timeframe_to_seconds(config["timeframe"])
-    stale = []
-    for name in dict.fromkeys([pair, *parameters["include_corr_pairlist"]]):
-        for timeframe in parameters["include_timeframes"]:
-            seconds = timeframe_to_seconds(timeframe)
-            due = (closed // seconds - 1) * seconds
-            dates = strategy.dp.get_pair_dataframe(name, timeframe)["date"]
-            if dates.empty or dates.iloc[-1].timestamp() < due:
-                stale.append(f"{name} {timeframe}")
-    return stale
 
 
 def without_predictions(dataframe: DataFrame, labels: list[str]) -> DataFrame:

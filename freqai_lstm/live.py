@@ -15,10 +15,11 @@ from freqtrade.freqai.utils import download_all_data_for_training
 from pandas import DataFrame
 
 from freqai_lstm.data_drawer import SafeDataDrawer
-from freqai_lstm.data_kitchen import WindowedDataKitchen, stale_candles
+from freqai_lstm.data_kitchen import WindowedDataKitchen
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.folders import identifier_folder
 from freqai_lstm.incidents import INCIDENTS_NAME, IncidentLog
+from freqai_lstm.late_candles import fetch_late_candles, late_candles
 from freqai_lstm.salvage import salvage_folder
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class LiveRegressor(BasePyTorchRegressor):
         drawer.model_type, drawer.current_candle = self.dd.model_type, self.dd.current_candle
         self.dd = drawer
         self._failed_at: dict[str, Any] = {}
+        self._asked_again: dict[pd.Timestamp, set[tuple[str, str]]] = {}
 
     def start_live(
         self, dataframe: DataFrame, metadata: dict[str, Any], strategy: Any, dk: FreqaiDataKitchen
@@ -57,11 +59,11 @@ class LiveRegressor(BasePyTorchRegressor):
         self.dk = kitchen = WindowedDataKitchen(self.config, True, pair, history_candles=0)
         if self.dd.historic_data and self._history_is_torn(strategy, kitchen):
             self._fetch_history_again(strategy)
-        kitchen.stale = stale_candles(strategy, pair, dataframe["date"].iloc[-1], self.config)
+        kitchen.stale = self._late_candles(strategy, pair, dataframe["date"].iloc[-1])
         if kitchen.stale:
-            late = ", ".join(kitchen.stale)
+            names = ", ".join(kitchen.stale)
             self.incidents.record(
-                pair, "prediction", f"no candle yet of {late}; no signal on this candle"
+                pair, "prediction", f"no candle yet of {names}; no signal on this candle"
             )
         finished = super().start_live(dataframe, metadata, strategy, kitchen)
         if kitchen.stale:
@@ -129,6 +131,17 @@ class LiveRegressor(BasePyTorchRegressor):
     def model_exists(self, dk: FreqaiDataKitchen) -> bool:
         """Tell whether the model of a backtest's training window is there and can be used."""
         return super().model_exists(dk) and self.dd.can_load(dk.pair, dk)
+
+    def _late_candles(self, strategy: Any, pair: str, newest: pd.Timestamp) -> list[str]:
+        """Return what has not arrived though it was asked for again, e.g. ``BTC/USDT:USDT 4h``."""
+        late = late_candles(strategy, pair, newest, self.config)
+        # Once a candle: where nothing answers, each request takes its time.
+        asked = self._asked_again.get(newest, set())
+        if again := [names for names in late if names not in asked]:
+            self._asked_again = {newest: asked | set(again)}
+            fetch_late_candles(strategy, again, self.config)
+            late = late_candles(strategy, pair, newest, self.config)
+        return [" ".join(names) for names in late]
 
     def _history_is_torn(self, strategy: Any, dk: FreqaiDataKitchen) -> bool:
         """Tell whether candles are missing between those in memory and those of the exchange."""

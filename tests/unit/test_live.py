@@ -10,9 +10,9 @@ import pytest
 from freqtrade.freqai.base_models.BasePyTorchRegressor import BasePyTorchRegressor
 
 from freqai_lstm import live
-from freqai_lstm.data_kitchen import stale_candles
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.incidents import IncidentLog, read_incidents
+from freqai_lstm.late_candles import late_candles
 from freqai_lstm.live import LiveRegressor, check_candles_join
 from freqai_lstm.regressor import LSTMRegressor
 
@@ -41,27 +41,56 @@ class Candles:
 
 
 @pytest.mark.parametrize(
-    ("newest", "stale"),
+    ("newest", "late"),
     [
         ({}, []),
         ({"4h": "12:00"}, []),
-        ({"4h": "04:00"}, [f"{BTC} 4h", f"{ETH} 4h"]),
-        ({"ETH_4h": "04:00"}, [f"{ETH} 4h"]),
-        ({"ETH_1h": "10:00"}, [f"{ETH} 1h"]),
-        ({"ETH_1h": ""}, [f"{ETH} 1h"]),
+        ({"4h": "04:00"}, [(BTC, "4h"), (ETH, "4h")]),
+        ({"ETH_4h": "04:00"}, [(ETH, "4h")]),
+        ({"ETH_1h": "10:00"}, [(ETH, "1h")]),
+        ({"ETH_1h": ""}, [(ETH, "1h")]),
     ],
 )
-def test_late_candles_are_found(newest: dict[str, str], stale: list[str]) -> None:
+def test_late_candles_are_found(newest: dict[str, str], late: list[tuple[str, str]]) -> None:
     # The candle of 11:00 closes at 12:00, and with it the one of 08:00 to 12:00.
     strategy = SimpleNamespace(dp=Candles(**newest))
     last = pd.Timestamp("2024-03-01 11:00", tz="UTC")
-    assert stale_candles(strategy, BTC, last, CONFIG) == stale
+    assert late_candles(strategy, BTC, last, CONFIG) == late
 
 
 def test_longer_candle_is_not_due_before_it_closes() -> None:
     strategy = SimpleNamespace(dp=Candles(**{"1h": "10:00", "4h": "04:00"}))
     last = pd.Timestamp("2024-03-01 10:00", tz="UTC")
-    assert stale_candles(strategy, BTC, last, CONFIG) == []
+    assert late_candles(strategy, BTC, last, CONFIG) == []
+
+
+class LateExchange:
+    """Gives freqtrade's candles that came late when it is asked for them, if it has them."""
+
+    def __init__(self, candles: Candles, has: dict[str, str]) -> None:
+        self.candles, self.has = candles, has
+        self._pairs_last_poll_time = {(ETH, "4h", "futures"): 1, (BTC, "1h", "futures"): 1}
+        self.asked: list[Any] = []
+
+    def refresh_latest_ohlcv(self, missing: list[Any]) -> None:
+        self.asked.append(missing)
+        self.candles.newest |= self.has
+
+
+@pytest.mark.parametrize(
+    ("has", "still_late"), [({"ETH_4h": "08:00"}, []), ({}, [f"{ETH} 4h"])], ids=["there", "late"]
+)
+def test_late_candle_is_asked_for_once_more(
+    regressor: LiveRegressor, has: dict[str, str], still_late: list[str]
+) -> None:
+    candles = Candles(ETH_4h="04:00")
+    candles._exchange = exchange = LateExchange(candles, has)
+    regressor.config = CONFIG | {"candle_type_def": "futures"}
+    newest = pd.Timestamp("2024-03-01 11:00", tz="UTC")
+    for pair in (BTC, "XRP/USDT:USDT"):
+        assert regressor._late_candles(SimpleNamespace(dp=candles), pair, newest) == still_late
+    assert exchange.asked == [[(ETH, "4h", "futures")]]
+    assert exchange._pairs_last_poll_time == {(BTC, "1h", "futures"): 1}
 
 
 def test_installed_pandas_joins_candles() -> None:
@@ -85,6 +114,7 @@ def regressor(tmp_path: Path) -> LiveRegressor:
     pairs = {BTC: {"trained_timestamp": 100}, ETH: {"trained_timestamp": 0}}
     made.dd = SimpleNamespace(pair_dict=pairs, current_candle=1)
     made._failed_at = {}
+    made._asked_again = {}
     made._stop_event = threading.Event()
     return made
 
@@ -181,7 +211,7 @@ def test_history_with_a_gap_is_downloaded_again(
         downloads.append(config["startup_candle_count"])
 
     monkeypatch.setattr(live, "download_all_data_for_training", download)
-    monkeypatch.setattr(live, "stale_candles", lambda *_: [])
+    monkeypatch.setattr(live, "late_candles", lambda *_: [])
     monkeypatch.setattr(
         live, "WindowedDataKitchen", lambda *_, **__: SimpleNamespace(all_pairs=[BTC])
     )
