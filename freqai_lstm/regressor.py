@@ -82,6 +82,7 @@ class LSTMRegressor(LiveRegressor):
                     "lr_schedule": "plateau",
                     "weight_decay": 0.01,
                     "max_grad_norm": 1.0,
+                    "from_persistence": false,
                     "seed": 42,
                     "device": "auto",
                     "num_threads": 1,

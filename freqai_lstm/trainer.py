@@ -18,6 +18,7 @@ from freqai_lstm.ensemble import calibrate, make_members, mean_history, predict_
 from freqai_lstm.exceptions import WindowError
 from freqai_lstm.files import replacing
 from freqai_lstm.model import MODEL_VERSION
+from freqai_lstm.persistence import Persistence, fit_persistence
 from freqai_lstm.settings import ModelTrainingParameters
 from freqai_lstm.training import TrainingHistory, train_windows
 from freqai_lstm.training_step import Split
@@ -107,6 +108,12 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
                 f"hold {len(train.ends)}"
             )
         test = test if test is not None and len(test.ends) else None
+        if self.parameters.trainer_kwargs.from_persistence:
+            names = (data_dictionary[f"train_{kind}"].columns for kind in ("features", "labels"))
+            persistence = fit_persistence(train, *map(list, names))
+            self.model_meta_data["persistence"] = persistence
+            train = persistence.residual(train)
+            test = test and persistence.residual(test)
         histories = [
             TRAIN_WINDOWS.get()(
                 member.model,
@@ -142,7 +149,10 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
         :raises WindowError: If the number of features differs from what was trained on.
         """
         features, ends = features.to(self.device), ends.to(self.device)
-        return predict_members(self.members, features, ends).cpu()
+        predicted = predict_members(self.members, features, ends)
+        if self.persistence is not None:
+            predicted += self.persistence.predict(features[ends], predicted.shape[-1])
+        return predicted.cpu()
 
     @property
     def calibration(self) -> list[float] | None:
@@ -151,6 +161,11 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
         None for a single network.
         """
         return self.model_meta_data.get("calibration")
+
+    @property
+    def persistence(self) -> Persistence | None:
+        """What the networks' predictions are added to; None where they predict the labels."""
+        return self.model_meta_data.get("persistence")
 
     def save(self, path: Path) -> None:
         """Save networks, optimizers and settings, all on the CPU, in one atomic step.

@@ -76,6 +76,7 @@ def test_defaults_of_the_network_and_its_training() -> None:
             "lr_schedule": "plateau",
             "weight_decay": 0.01,
             "max_grad_norm": 1.0,
+            "from_persistence": False,
             "seed": 42,
             "device": "auto",
             "num_threads": 1,
@@ -209,6 +210,7 @@ WRONG: list[tuple[str, Any]] = [
     (f"{TRAINER}.lr_schedule", "linear"),
     (f"{TRAINER}.weight_decay", -0.1),
     (f"{TRAINER}.max_grad_norm", 0),
+    (f"{TRAINER}.from_persistence", 1),
     (f"{TRAINER}.seed", -1),
     (f"{TRAINER}.seed", 2**32),
     (f"{TRAINER}.device", "gpu"),
@@ -463,7 +465,7 @@ class Observer:
     @staticmethod
     def _frame() -> pd.DataFrame:
         random = np.random.default_rng(0)
-        columns = ["%-first", "%-second", "&-label"]
+        columns = ["%-first", "%-label", "&-label"]
         dates = pd.date_range("2024-01-01", periods=60, freq="h", tz="UTC", name="date")
         return pd.DataFrame(random.normal(size=(60, 3)), dates, columns).reset_index()
 
@@ -510,6 +512,7 @@ EFFECTS: dict[str, tuple[dict[str, Any], str]] = {
     f"{TRAINER}.lr_schedule": ({f"{TRAINER}.lr_schedule": "cosine"}, "learning_rate"),
     f"{TRAINER}.weight_decay": ({f"{TRAINER}.weight_decay": 0.5}, "weights"),
     f"{TRAINER}.max_grad_norm": ({f"{TRAINER}.max_grad_norm": 0.01}, "weights"),
+    f"{TRAINER}.from_persistence": ({f"{TRAINER}.from_persistence": True}, "weights"),
     f"{TRAINER}.seed": ({f"{TRAINER}.seed": 43}, "weights"),
     f"{TRAINER}.device": ({f"{TRAINER}.device": "cuda"}, "device"),
     f"{TRAINER}.num_threads": ({f"{TRAINER}.num_threads": 2}, "threads"),
