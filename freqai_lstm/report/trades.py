@@ -86,8 +86,23 @@ def _trading_result(
             "profit": float(result["profit_total"]),
             "max_drawdown": float(result["max_drawdown_account"]),
             "sharpe": float(result["sharpe"]),
+            "daily_sharpe": daily_sharpe(equity, held.index),
             "exposure": float(exposure),
             "held_profit": float(held.iloc[-1] - 1),
             "held_max_drawdown": float((1 - held / held.cummax()).max()),
+            "held_daily_sharpe": daily_sharpe(held, held.index),
         },
     )
+
+
+def daily_sharpe(equity: pd.Series, candles: pd.Index) -> float:
+    """Return mean over standard deviation of the days' returns, for a year; NaN without trades.
+
+    :param equity: The account, by time.
+    :param candles: Opening times of all candles, since an idle day counts as well.
+    """
+    days = candles.floor("D").unique()
+    closing = equity.groupby(equity.index.floor("D")).last().reindex(days).ffill()
+    returns = closing.pct_change().dropna()
+    deviation = returns.std()
+    return float(returns.mean() / deviation * 365**0.5) if deviation > 0 else float("nan")

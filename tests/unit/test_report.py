@@ -1,6 +1,7 @@
 """The report of a finished backtest, from predictions whose skill is known."""
 
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +22,7 @@ from freqai_lstm.report.page import write_page
 from freqai_lstm.report.plots import extremes
 from freqai_lstm.report.statistics import Estimate
 from freqai_lstm.report.thresholds import Signals
-from freqai_lstm.report.trades import load_trades
+from freqai_lstm.report.trades import daily_sharpe, load_trades
 from freqai_lstm.report.verdicts import overall_verdicts, tuning_verdicts
 from freqai_lstm.returns import RETURN_LABEL
 from freqai_lstm.spread import spread_columns
@@ -415,3 +416,14 @@ def test_report_takes_the_options_of_the_backtest() -> None:
     args = parse_arguments(["report", "-c", "a.json", "--timerange", "20240101-20240201"])
     assert args.output is None
     assert callable(args.run)
+
+
+def test_sharpe_of_the_days_counts_idle_days() -> None:
+    candles = pd.date_range("2024-03-01", periods=96, freq="h", tz="UTC")
+    closed = [candles[0], candles[30], candles[80], candles[81]]
+    equity = pd.Series([1.0, 1.1, 1.2, 1.21], closed)
+    # The first day's closing is what the others are measured by.
+    returns = np.array([0.1, 0.0, 0.1])
+    expected = returns.mean() / returns.std(ddof=1) * np.sqrt(365)
+    assert daily_sharpe(equity, candles) == pytest.approx(expected)
+    assert math.isnan(daily_sharpe(equity[:1], candles))
