@@ -247,6 +247,12 @@ def _contradictions(settings: FreqaiSettings, candle_seconds: int) -> list[str]:
             "freqai.feature_parameters.return_head: needs label_period_candles of at least 1, the "
             "candles that the return is taken over, was true with label_period_candles 0"
         )
+    if trainer.from_persistence and not features.label_period_candles:
+        problems.append(
+            "freqai.model_training_parameters.trainer_kwargs.from_persistence: needs "
+            "label_period_candles of at least 1, since a label of the present is its own "
+            "persistence, was true with label_period_candles 0"
+        )
     window = settings.window_size
     if settings.conv_width not in (1, window):
         problems.append(

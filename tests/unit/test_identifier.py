@@ -81,7 +81,7 @@ def guard(folder: Path) -> IdentifierGuard:
 def needed(path: str) -> dict[str, Any]:
     """Return what must be set for a changed setting to be legal."""
     forecast = {"feature_parameters.label_period_candles": 1}
-    return forecast if path == "feature_parameters.return_head" else {}
+    return forecast if path.endswith((".return_head", ".from_persistence")) else {}
 
 
 def add_models(folder: Path, name: str = MODEL_FILES[0]) -> None:

@@ -323,6 +323,18 @@ def test_unknown_key_like_no_other_gets_no_hint(path: str) -> None:
     assert problems_of(make_section({path: "x"})) == [f"freqai.{path}: unknown key, was 'x'"]
 
 
+@pytest.mark.parametrize("path", [f"{FEATURE}.return_head", f"{TRAINER}.from_persistence"])
+def test_what_only_a_forecast_has_needs_one(path: str) -> None:
+    [problem] = problems_of(make_section({path: True, f"{FEATURE}.label_period_candles": 0}))
+    assert problem.startswith(f"freqai.{path}: needs label_period_candles of at least 1, ")
+    assert (
+        read(
+            {path: True, f"{FEATURE}.label_period_candles": 1}
+        ).feature_parameters.label_period_candles
+        == 1
+    )
+
+
 THREE_MISTAKES: dict[str, Any] = {
     "identifier": "",
     f"{NETWORK}.hidden_dim": "128",
@@ -512,7 +524,10 @@ EFFECTS: dict[str, tuple[dict[str, Any], str]] = {
     f"{TRAINER}.lr_schedule": ({f"{TRAINER}.lr_schedule": "cosine"}, "learning_rate"),
     f"{TRAINER}.weight_decay": ({f"{TRAINER}.weight_decay": 0.5}, "weights"),
     f"{TRAINER}.max_grad_norm": ({f"{TRAINER}.max_grad_norm": 0.01}, "weights"),
-    f"{TRAINER}.from_persistence": ({f"{TRAINER}.from_persistence": True}, "weights"),
+    f"{TRAINER}.from_persistence": (
+        {f"{TRAINER}.from_persistence": True, f"{FEATURE}.label_period_candles": 1},
+        "weights",
+    ),
     f"{TRAINER}.seed": ({f"{TRAINER}.seed": 43}, "weights"),
     f"{TRAINER}.device": ({f"{TRAINER}.device": "cuda"}, "device"),
     f"{TRAINER}.num_threads": ({f"{TRAINER}.num_threads": 2}, "threads"),
