@@ -327,12 +327,8 @@ def test_unknown_key_like_no_other_gets_no_hint(path: str) -> None:
 def test_what_only_a_forecast_has_needs_one(path: str) -> None:
     [problem] = problems_of(make_section({path: True, f"{FEATURE}.label_period_candles": 0}))
     assert problem.startswith(f"freqai.{path}: needs label_period_candles of at least 1, ")
-    assert (
-        read(
-            {path: True, f"{FEATURE}.label_period_candles": 1}
-        ).feature_parameters.label_period_candles
-        == 1
-    )
+    forecast = read({path: True, f"{FEATURE}.label_period_candles": 1})
+    assert forecast.feature_parameters.label_period_candles == 1
 
 
 THREE_MISTAKES: dict[str, Any] = {
