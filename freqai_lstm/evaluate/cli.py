@@ -31,12 +31,14 @@ from freqai_lstm.settings import read_settings
 from freqai_lstm.tables import print_table
 
 _HEADERS = (
-    *("h", "Pair", "Model", "Correlation", "Gain", "R2", "Sign accuracy"),
-    *("Rank IC score", "Rank IC return"),
+    *("h", "Pair", "Model", "Correlation", "Gain", "Of a window", "R2"),
+    *("Sign accuracy", "Rank IC score", "Rank IC return"),
 )
 _NOTE = """\
 Mean ± standard deviation over seeds, on the candles that all models predicted. Gain: correlation
 less that of persistence (the present score taken as the forecast) ± Newey-West standard error.
+Of a window: mean of the correlations within each training window, since one with wild prices can
+decide that over all.
 Rank IC: rank correlation of the predicted score, and of the return head, with the return of the
 next h candles. FreqAI's own Transformer puts each of its predictions one row late and predicts 0
 for the first conv_width rows of a window; it is compared as it comes."""

@@ -22,7 +22,14 @@ from freqai_lstm.returns import forward_return
 
 PERSISTENCE = "persistence"
 ALL_PAIRS = "mean"
-FIGURES = ("correlation", "r_squared", "sign_accuracy", "rank_ic", "return_rank_ic")
+FIGURES = (
+    "correlation",
+    "window_correlation",
+    "r_squared",
+    "sign_accuracy",
+    "rank_ic",
+    "return_rank_ic",
+)
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,7 @@ def _score(pair: PairPredictions, frame: pd.DataFrame) -> _Scored:
     measured = correlation(predicted, true)
     figures = {
         "correlation": measured.value,
+        "window_correlation": _window_correlation(frame),
         "r_squared": r_squared(predicted, true),
         "sign_accuracy": sign_accuracy(predicted, true),
         "rank_ic": rank_correlation(predicted, returns).value,
@@ -121,6 +129,17 @@ def _score(pair: PairPredictions, frame: pd.DataFrame) -> _Scored:
         ),
     }
     return _Scored(figures, measured)
+
+
+def _window_correlation(frame: pd.DataFrame) -> float:
+    """Return the mean of the training windows' correlations.
+
+    Scores are large where volatility is: a single wild window can decide the correlation over all.
+    """
+    windows = frame.dropna(subset=["predicted", "true"]).groupby("window")
+    found = [correlation(rows["predicted"], rows["true"]).value for _, rows in windows]
+    defined = [value for value in found if not math.isnan(value)]
+    return float(np.mean(defined)) if defined else math.nan
 
 
 def _average(seeds: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -21,10 +21,11 @@ from freqai_lstm.evaluate.candidates import (
     read_candidates,
 )
 from freqai_lstm.evaluate.code import modules_with_effect, strategy_code
-from freqai_lstm.evaluate.comparison import PERSISTENCE, Row, compare
+from freqai_lstm.evaluate.comparison import PERSISTENCE, Row, _window_correlation, compare
 from freqai_lstm.evaluate.plan import SubRun, plan_sub_runs
 from freqai_lstm.evaluate.walk import _check
 from freqai_lstm.exceptions import SettingsError, SkillError
+from freqai_lstm.report.predictions import load_predictions
 from freqai_lstm.returns import RETURN_LABEL
 from tests.conftest import ROOT
 
@@ -247,6 +248,24 @@ def test_model_that_knows_something_ranks_above_guessing(sub_runs: list[SubRun])
     assert not np.isnan(half.figures["return_rank_ic"].mean)
     mean = np.mean([row_of(rows, pair, "half").figures["r_squared"].mean for pair in (BTC, ETH)])
     assert half.figures["r_squared"].mean == pytest.approx(mean)
+
+
+def test_correlation_of_a_window_is_the_mean_over_the_windows(sub_runs: list[SubRun]) -> None:
+    run = sub_runs[0]
+    [pair] = load_predictions(run.config)
+    rows = pair.candles[pair.trusted]
+    # The second window errs, and counts for little or much as its scores are small or large.
+    wild = rows["window"] == rows["window"].max()
+    rows.loc[wild, "true"] *= -100
+    expected = [own["predicted"].corr(own["true"]) for _, own in rows.groupby("window")]
+    assert expected[0] > 0 > expected[1]
+    assert _window_correlation(rows) == pytest.approx(np.mean(expected))
+    assert rows["predicted"].corr(rows["true"]) < expected[1] / 2
+    assert np.isnan(_window_correlation(rows.assign(true=1.0)))
+    [row] = [row for row in compare([run]) if row.model == run.candidate]
+    assert row.figures["window_correlation"].mean == pytest.approx(
+        _window_correlation(rows.assign(true=pair.candles["true"]))
+    )
 
 
 def test_models_are_compared_on_the_candles_that_all_predicted(sub_runs: list[SubRun]) -> None:
