@@ -101,8 +101,9 @@ def daily_sharpe(equity: pd.Series, candles: pd.Index) -> float:
     :param equity: The account, by time.
     :param candles: Opening times of all candles, since an idle day counts as well.
     """
-    days = candles.floor("D").unique()
-    closing = equity.groupby(equity.index.floor("D")).last().reindex(days).ffill()
+    days = pd.DatetimeIndex(candles).floor("D").unique()
+    closed_on = pd.DatetimeIndex(equity.index).floor("D")
+    closing = equity.groupby(closed_on).last().reindex(days).ffill()
     returns = closing.pct_change().dropna()
     deviation = returns.std()
     return float(returns.mean() / deviation * 365**0.5) if deviation > 0 else float("nan")
