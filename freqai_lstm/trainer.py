@@ -109,11 +109,11 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
             )
         test = test if test is not None and len(test.ends) else None
         if self.parameters.trainer_kwargs.from_persistence:
-            names = (data_dictionary[f"train_{kind}"].columns for kind in ("features", "labels"))
-            persistence = fit_persistence(train, *map(list, names))
+            features, labels = data_dictionary["train_features"], data_dictionary["train_labels"]
+            persistence = fit_persistence(train, list(features), list(labels))
             self.model_meta_data["persistence"] = persistence
             train = persistence.residual(train)
-            test = test and persistence.residual(test)
+            test = persistence.residual(test) if test is not None else None
         histories = [
             TRAIN_WINDOWS.get()(
                 member.model,
