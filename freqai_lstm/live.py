@@ -49,7 +49,7 @@ class LiveRegressor(BasePyTorchRegressor):
         drawer.model_type, drawer.current_candle = self.dd.model_type, self.dd.current_candle
         self.dd = drawer
         self._failed_at: dict[str, Any] = {}
-        self._asked_again: dict[pd.Timestamp, set[tuple[str, str]]] = {}
+        self._asked_again: dict[tuple[str, str], pd.Timestamp] = {}
 
     def start_live(
         self, dataframe: DataFrame, metadata: dict[str, Any], strategy: Any, dk: FreqaiDataKitchen
@@ -136,9 +136,8 @@ class LiveRegressor(BasePyTorchRegressor):
         """Return what has not arrived though it was asked for again, e.g. ``BTC/USDT:USDT 4h``."""
         late = late_candles(strategy, pair, newest, self.config)
         # Once a candle: where nothing answers, each request takes its time.
-        asked = self._asked_again.get(newest, set())
-        if again := [names for names in late if names not in asked]:
-            self._asked_again = {newest: asked | set(again)}
+        if again := [names for names in late if self._asked_again.get(names) != newest]:
+            self._asked_again.update(dict.fromkeys(again, newest))
             fetch_late_candles(strategy, again, self.config)
             late = late_candles(strategy, pair, newest, self.config)
         return [" ".join(names) for names in late]

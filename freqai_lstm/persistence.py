@@ -55,7 +55,7 @@ def fit_persistence(split: Split, features: Sequence[str], labels: Sequence[str]
     for label, name in enumerate(labels):
         if (namesake := f"%{name[1:]}") not in features:
             continue
-        column = list(features).index(namesake)
+        column = features.index(namesake)
         present = split.features[split.ends, column].double()
         future = split.labels[split.ends, label].double()
         square = torch.sum(weights * present**2)

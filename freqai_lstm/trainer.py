@@ -151,7 +151,7 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
         features, ends = features.to(self.device), ends.to(self.device)
         predicted = predict_members(self.members, features, ends)
         if self.persistence is not None:
-            predicted += self.persistence.predict(features[ends], predicted.shape[-1])
+            predicted += self.persistence.predict(features, predicted.shape[-1])[ends]
         return predicted.cpu()
 
     @property
