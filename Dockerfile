@@ -64,7 +64,7 @@ RUN useradd --uid 1000 --no-create-home --home-dir /freqtrade ftuser \
     && chmod --recursive a+rwX . \
     && rm --force /tmp/freqtrade.log
 HEALTHCHECK --interval=1m --timeout=10s --start-period=15m --retries=3 \
-    CMD ["python", "-m", "freqai_lstm.heartbeat"]
+    CMD ["python", "-m", "freqai_lstm.tools.heartbeat"]
 # Starts as root only to become the owner of the mounted folder: freqtrade never runs as root.
 ENTRYPOINT ["as-owner", "freqtrade"]
 CMD ["--help"]

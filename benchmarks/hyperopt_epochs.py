@@ -28,8 +28,8 @@ from freqtrade.data.history import download_data_main
 from freqtrade.enums import RunMode
 from freqtrade.optimize.hyperopt import Hyperopt
 
+from freqai_lstm.replay.binance.overlay import exchange_overlay
 from freqai_lstm.replay.candles import parse_day_ms
-from freqai_lstm.replay.overlay import exchange_overlay
 from freqai_lstm.replay.server import ReplayServer
 from freqai_lstm.replay.synthetic import SyntheticMarket
 from freqai_lstm.score import WEIGHT_NAMES

@@ -20,14 +20,13 @@ from freqtrade.configuration import setup_utils_configuration
 from freqtrade.data.history import download_data_main
 from freqtrade.enums import RunMode
 
-from freqai_lstm.pretrain.cli import make_workers
-from freqai_lstm.pretrain.features import WalkForward, load_walk_forward
-from freqai_lstm.pretrain.run import pretrain
+from freqai_lstm.replay.binance.overlay import exchange_overlay
 from freqai_lstm.replay.candles import parse_day_ms
-from freqai_lstm.replay.overlay import exchange_overlay
 from freqai_lstm.replay.recorded import RecordedMarket
 from freqai_lstm.replay.server import ReplayServer
 from freqai_lstm.replay.synthetic import SyntheticMarket
+from freqai_lstm.tools.pretrain import pool_for, pretrain
+from freqai_lstm.tools.walk import WalkForward, load_walk_forward
 
 ROOT = Path(__file__).parents[1]
 COINS = ("BTC", "ETH", "LTC", "XRP", "ADA")
@@ -51,8 +50,8 @@ def main() -> None:
 
             parallel = walk_forward(options, Path(folder), f"parallel-{number}")
             begin = time.perf_counter()
-            with make_workers(parallel, args.jobs) as workers:
-                account = pretrain(parallel, workers)
+            with pool_for(parallel, args.jobs, None) as pool:
+                account = pretrain(parallel, pool)
             in_parallel = time.perf_counter() - begin
             if account.failures or predictions(parallel) != predictions(sequential):
                 raise SystemExit(f"The predictions differ: {account.failures}")

@@ -1,6 +1,5 @@
 """The bridge to FreqAI: what its prediction model must do, done for windows of candles."""
 
-import hashlib
 import logging
 from time import perf_counter
 from typing import Any
@@ -10,38 +9,33 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 from datasieve.pipeline import Pipeline
-from freqtrade.exceptions import OperationalException
 from freqtrade.exchange import timeframe_to_seconds
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
-from freqtrade.freqai.torch.PyTorchDataConvertor import (
-    DefaultPyTorchDataConvertor,
-    PyTorchDataConvertor,
-)
 from pandas import DataFrame
 
-from freqai_lstm.compatibility import warn_if_untested
-from freqai_lstm.data_kitchen import (
+from freqai_lstm.bridge.folders import check_coins, identifier_folder
+from freqai_lstm.bridge.kitchen import (
     WindowedDataKitchen,
     candle_timestamps,
+    has_candles,
     label_names,
-    missing_timeframes,
     without_predictions,
 )
-from freqai_lstm.exceptions import SettingsError, WindowError
-from freqai_lstm.folders import check_coins, identifier_folder
-from freqai_lstm.identifier import IdentifierGuard, labelled_by, trained_with
-from freqai_lstm.label_statistics import latest_statistics, rolling_statistics
-from freqai_lstm.live import LiveRegressor
-from freqai_lstm.pipelines import (
+from freqai_lstm.bridge.label_statistics import latest_statistics, rolling_statistics
+from freqai_lstm.bridge.live import LiveRegressor
+from freqai_lstm.bridge.manifest import IdentifierGuard, labelled_by, trained_with
+from freqai_lstm.bridge.pipelines import (
     adapt_feature_pipeline,
     apply_pipelines,
+    derived_seed,
     standardising_label_pipeline,
 )
+from freqai_lstm.bridge.versions import warn_if_untested
+from freqai_lstm.exceptions import SettingsError, WindowError
+from freqai_lstm.model.windows import whole_window_ends
+from freqai_lstm.score import mean_and_spread, spread_columns
 from freqai_lstm.settings import read_settings
-from freqai_lstm.spread import mean_and_spread, spread_columns
-from freqai_lstm.threads import limit_threads
-from freqai_lstm.trainer import PyTorchLSTMTrainer
-from freqai_lstm.windows import whole_window_ends
+from freqai_lstm.trainer import PyTorchLSTMTrainer, limit_threads
 
 logger = logging.getLogger(__name__)
 
@@ -60,36 +54,8 @@ class LSTMRegressor(LiveRegressor):
     standard deviation over the networks, times the factor that makes its mean square that of the
     error on the test split (1 without one).
 
-    Settings, all optional, with their defaults::
-
-        "freqai": {
-            "model_training_parameters": {
-                "learning_rate": 3e-3,
-                "model_kwargs": {
-                    "window_size": 5,
-                    "num_lstm_layers": 3,
-                    "hidden_dim": 128,
-                    "dropout_percent": 0.4,
-                    "alpha_dropout_percent": 0.0,
-                    "linear_skip": true,
-                    "ensemble_size": 1
-                },
-                "trainer_kwargs": {
-                    "n_steps": null,
-                    "n_epochs": 10,
-                    "batch_size": 32,
-                    "early_stopping_patience": 0,
-                    "lr_schedule": "plateau",
-                    "weight_decay": 0.01,
-                    "max_grad_norm": 1.0,
-                    "from_persistence": false,
-                    "seed": 42,
-                    "device": "auto",
-                    "num_threads": 1,
-                    "progress_bar": true
-                }
-            }
-        }
+    Settings are those of :class:`~freqai_lstm.settings.ModelTrainingParameters`, under
+    ``freqai.model_training_parameters``; all of them are optional.
 
     :raises SettingsError: If the configuration has problems, or the identifier's models were
         trained with other settings; one line for each.
@@ -111,11 +77,6 @@ class LSTMRegressor(LiveRegressor):
         limit_threads(self._num_threads)
         self._labels: list[str] = []
 
-    @property
-    def data_convertor(self) -> PyTorchDataConvertor:
-        """The conversion of frames to tensors."""
-        return DefaultPyTorchDataConvertor(target_tensor_type=torch.float)
-
     def start(self, dataframe: DataFrame, metadata: dict[str, Any], strategy: Any) -> DataFrame:
         """Train and predict one pair for the strategy.
 
@@ -123,9 +84,8 @@ class LSTMRegressor(LiveRegressor):
             a label has the name of another one's spread, or FreqAI would keep this pair's models
             in the folders of another pair.
         """
-        if metadata["pair"] not in self._pairs:
-            check_coins([*sorted(self._pairs), metadata["pair"]])
-            self._pairs.add(metadata["pair"])
+        check_coins([*sorted(self._pairs), metadata["pair"]])
+        self._pairs.add(metadata["pair"])
         if not self._labels and not dataframe.empty:
             labels = label_names(strategy, dataframe, metadata)
             predicted = self._predicted(labels)
@@ -154,23 +114,10 @@ class LSTMRegressor(LiveRegressor):
         self.dk = WindowedDataKitchen(
             self.config, self.live, metadata["pair"], history_candles=self.window_size - 1
         )
-        pair = metadata["pair"]
-        timeframes = self.ft_params["include_timeframes"]
-        if missing := missing_timeframes(strategy, pair, timeframes):
-            logger.error(
-                f"{pair}: skipped, no candles of {', '.join(missing)} (include_timeframes) in "
-                f"{self.config['datadir']}; freqtrade download-data gets them"
-            )
+        if not has_candles(strategy, metadata["pair"], self.config):
             labels = label_names(strategy, dataframe, metadata)
             self.dk.return_dataframe = without_predictions(dataframe, self._predicted(labels))
             return self.dk
-        for corr_pair in self.corr_pairlist:
-            if missing := missing_timeframes(strategy, corr_pair, timeframes):
-                raise OperationalException(
-                    f"freqai.feature_parameters.include_corr_pairlist: {corr_pair} has no candles "
-                    f"of {', '.join(missing)} in {self.config['datadir']}; freqtrade download-data "
-                    f"gets them"
-                )
         return super().start_backtesting(dataframe, metadata, self.dk, strategy)
 
     def train(
@@ -206,7 +153,7 @@ class LSTMRegressor(LiveRegressor):
                 unknown = dict.fromkeys(self._predicted(dk.label_list), 0.0)
                 dk.data[statistic] = unknown | dk.data[statistic]
 
-        seed = _derived_seed(
+        seed = derived_seed(
             self.settings.model_training_parameters.trainer_kwargs.seed,
             pair,
             unfiltered_df["date"].iloc[-1],
@@ -333,18 +280,6 @@ class LSTMRegressor(LiveRegressor):
         """Return the columns that are predicted: the labels, and the spreads of an ensemble."""
         return [*labels, *(spread_columns(labels) if self.settings.ensemble_size > 1 else ())]
 
-    def _append_null_backtesting_predictions(
-        self, dk: FreqaiDataKitchen, dataframe_backtest: DataFrame
-    ) -> None:
-        """Fill the slice of a failed training without signals, and try it again next time.
-
-        FreqAI would keep the zeros as finished predictions of the identifier.
-        """
-        super()._append_null_backtesting_predictions(dk, dataframe_backtest)
+    def after_failed_slice(self, dk: FreqaiDataKitchen) -> None:
+        """Try a failed training again next time: FreqAI would keep its zeros as predictions."""
         dk.backtesting_results_path.unlink()
-
-
-def _derived_seed(seed: int, pair: str, last_candle: pd.Timestamp) -> int:
-    """Return a seed of its own for each pair and training window."""
-    text = f"{seed} {pair} {last_candle.isoformat()}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

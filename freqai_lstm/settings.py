@@ -23,7 +23,6 @@ from freqai_lstm.exceptions import SettingsError
 
 SECONDS_PER_DAY = 86_400
 
-
 # Values for required keys that contradict nothing.
 _HARMLESS: dict[str, Any] = {
     "enabled": True,

@@ -2,8 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -12,24 +11,19 @@ import torch
 from freqtrade.freqai.torch.PyTorchDataConvertor import DefaultPyTorchDataConvertor
 from freqtrade.freqai.torch.PyTorchModelTrainer import PyTorchModelTrainer
 from freqtrade.util import get_progress_tracker
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
-from freqai_lstm.ensemble import calibrate, make_members, mean_history, predict_members
 from freqai_lstm.exceptions import WindowError
 from freqai_lstm.files import replacing
 from freqai_lstm.model import MODEL_VERSION
-from freqai_lstm.persistence import Persistence, fit_persistence
+from freqai_lstm.model.ensemble import calibrate, make_members, mean_history, predict_members
+from freqai_lstm.model.persistence import Persistence, fit_persistence
+from freqai_lstm.model.training import Split, TrainingHistory, train_windows
+from freqai_lstm.model.windows import whole_window_ends
 from freqai_lstm.settings import ModelTrainingParameters
-from freqai_lstm.training import TrainingHistory, train_windows
-from freqai_lstm.training_step import Split
-from freqai_lstm.windows import whole_window_ends
 
 logger = logging.getLogger(__name__)
-
-TRAIN_WINDOWS: ContextVar[Callable[..., TrainingHistory]] = ContextVar(
-    "TRAIN_WINDOWS", default=train_windows
-)
-"""What trains: one network at a time, unless several threads let theirs be trained together."""
 
 
 class PyTorchLSTMTrainer(PyTorchModelTrainer):
@@ -115,7 +109,7 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
             train = persistence.residual(train)
             test = persistence.residual(test) if test is not None else None
         histories = [
-            TRAIN_WINDOWS.get()(
+            train_windows(
                 member.model,
                 member.optimizer,
                 self.parameters.trainer_kwargs,
@@ -160,12 +154,14 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
 
         None for a single network.
         """
-        return self.model_meta_data.get("calibration")
+        factors: list[float] | None = self.model_meta_data.get("calibration")
+        return factors
 
     @property
     def persistence(self) -> Persistence | None:
         """What the networks' predictions are added to; None where they predict the labels."""
-        return self.model_meta_data.get("persistence")
+        fitted: Persistence | None = self.model_meta_data.get("persistence")
+        return fitted
 
     def save(self, path: Path) -> None:
         """Save networks, optimizers and settings, all on the CPU, in one atomic step.
@@ -274,6 +270,18 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
         if self.tb_logger is not None:
             for name, value in history.latest().items():
                 self.tb_logger.log_scalar(f"{group}{name}", value, epoch)
+
+
+def limit_threads(count: int) -> None:
+    """Let torch and the BLAS libraries of numpy and SciPy use that many CPU threads.
+
+    Matrix products round differently with another number of threads, so by default the same
+    training would give other last digits on a machine with more cores.
+
+    :param count: Threads, at least 1.
+    """
+    torch.set_num_threads(count)
+    threadpool_limits(count, user_api="blas")
 
 
 def resolve_device(requested: str) -> str:

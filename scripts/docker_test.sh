@@ -85,7 +85,7 @@ mkdir "$data"
 chown "$host_user" "$data"
 inside sh -c '! command -v gcc cc make' || fail "build tools in the image"
 inside sh -c '! python -m pip --version' 2>/dev/null || fail "pip in the image"
-inside python -m freqai_lstm.heartbeat
+inside python -m freqai_lstm.tools.heartbeat
 [[ $(inside id --user) == "$host_user" ]] || fail "runs as $(inside id --user)"
 echo "docker-test: $(inside du --summarize --human-readable /opt/freqai | cut -f 1) in /opt/freqai"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.speed import backtest, memory, prediction, training
-from freqai_lstm.tables import print_table
+from freqai_lstm.tools.command import print_table
 
 PARTS = ("training", "prediction", "memory", "growth", "backtest")
 

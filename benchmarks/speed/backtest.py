@@ -12,9 +12,9 @@ from typing import Any
 
 from benchmarks.speed.stopwatch import FREQTRADE, PARTS
 from benchmarks.speed.timing import timed
+from freqai_lstm.replay.binance.overlay import exchange_overlay
 from freqai_lstm.replay.candles import parse_day_ms
 from freqai_lstm.replay.market import Market
-from freqai_lstm.replay.overlay import exchange_overlay
 from freqai_lstm.replay.recorded import RecordedMarket
 from freqai_lstm.replay.server import ReplayServer
 from freqai_lstm.replay.synthetic import SyntheticMarket

@@ -10,9 +10,9 @@ import pandas as pd
 import torch
 from freqtrade.freqai.tensorboard.tensorboard import TensorboardLogger
 
+from freqai_lstm.model.training import seeded
 from freqai_lstm.settings import ModelTrainingParameters
 from freqai_lstm.trainer import PyTorchLSTMTrainer
-from freqai_lstm.training import seeded
 
 CANDLE_SECONDS = 3600
 LEARNING_RATE = 3e-3

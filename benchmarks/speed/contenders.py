@@ -9,7 +9,7 @@ from freqtrade.freqai.torch.PyTorchModelTrainer import PyTorchTransformerTrainer
 from torch import Tensor, nn
 
 from benchmarks.speed.cases import LEARNING_RATE, Case, make_logger, seeded_network
-from freqai_lstm.model import PyTorchLSTMModel
+from freqai_lstm.model.network import PyTorchLSTMModel
 
 
 class PlainNetwork(PyTorchLSTMModel):

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freqai_lstm.exceptions import ReplayError
-
-from .market import Candles
+from freqai_lstm.replay.market import Candles
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS

@@ -4,15 +4,19 @@ import argparse
 from pathlib import Path
 
 from freqai_lstm.exceptions import ReplayError
-
-from .candles import DAY_MS, parse_day_ms
-from .clock import Clock
-from .fault_plan import FaultPlan
-from .faults import KINDS, Fault
-from .market import Market
-from .recorded import RecordedMarket
-from .server import DEFAULT_PORT, serve
-from .synthetic import BASE_TIMEFRAMES, DEFAULT_END_MS, DEFAULT_START_MS, SyntheticMarket
+from freqai_lstm.replay.candles import DAY_MS, parse_day_ms
+from freqai_lstm.replay.faults.fault import KINDS, Fault
+from freqai_lstm.replay.faults.plan import FaultPlan
+from freqai_lstm.replay.feed import Clock
+from freqai_lstm.replay.market import Market
+from freqai_lstm.replay.recorded import RecordedMarket
+from freqai_lstm.replay.server import DEFAULT_PORT, serve
+from freqai_lstm.replay.synthetic import (
+    BASE_TIMEFRAMES,
+    DEFAULT_END_MS,
+    DEFAULT_START_MS,
+    SyntheticMarket,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from freqai_lstm.exceptions import ReplayError
-
-from .market import Listing
+from freqai_lstm.replay.market import Listing
 
 
 @dataclass(frozen=True)

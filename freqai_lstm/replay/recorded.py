@@ -11,10 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from freqai_lstm.exceptions import ReplayError
-
-from .candles import TIMEFRAMES, candle_end_ms, format_day
-from .coins import COINS
-from .market import Candles, FundingRates, Listing, PriceKind, count_pairs
+from freqai_lstm.replay.candles import TIMEFRAMES, candle_end_ms, format_day
+from freqai_lstm.replay.coins import COINS
+from freqai_lstm.replay.market import Candles, FundingRates, Listing, PriceKind, count_pairs
 
 _FILE_NAME = re.compile(
     r"(?P<base>[^_]+)_(?P<quote>[^_]+)_(?P=quote)-(?P<timeframe>\w+)"

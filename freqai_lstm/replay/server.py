@@ -14,14 +14,12 @@ import uvicorn
 
 from freqai_lstm.exceptions import ReplayError
 from freqai_lstm.files import replacing
-
-from .clock import Clock
-from .fault_injector import DroppableConnection
-from .fault_plan import FaultPlan
-from .feed import Feed
-from .market import Market
-from .overlay import replay_overlay
-from .rest import create_app
+from freqai_lstm.replay.binance.overlay import replay_overlay
+from freqai_lstm.replay.binance.rest import create_app
+from freqai_lstm.replay.faults.http import DroppableConnection
+from freqai_lstm.replay.faults.plan import FaultPlan
+from freqai_lstm.replay.feed import Clock, Feed
+from freqai_lstm.replay.market import Market
 
 DEFAULT_PORT = 8000
 _START_SECONDS = 30.0

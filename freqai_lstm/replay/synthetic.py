@@ -9,11 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freqai_lstm.exceptions import ReplayError
-
-from .candles import DAY_MS, HOUR_MS, fixed_length_ms, format_day
-from .coins import Coin, choose_coins
-from .market import FUNDING_INTERVAL_MS, Candles, FundingRates, Listing, PriceKind, count_pairs
-from .price_paths import (
+from freqai_lstm.replay.candles import DAY_MS, HOUR_MS, fixed_length_ms, format_day
+from freqai_lstm.replay.coins import Coin, choose_coins
+from freqai_lstm.replay.market import (
+    FUNDING_INTERVAL_MS,
+    Candles,
+    FundingRates,
+    Listing,
+    PriceKind,
+    count_pairs,
+)
+from freqai_lstm.replay.price_paths import (
     Floats,
     Regimes,
     extremes,

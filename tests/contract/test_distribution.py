@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from freqai_lstm.compatibility import TESTED
-from freqai_lstm.install.shipped import shipped_files
+from freqai_lstm.bridge.versions import TESTED
+from freqai_lstm.tools.install import shipped_files
 from tests.conftest import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

@@ -15,7 +15,7 @@ from freqtrade.configuration.config_validation import validate_config_schema
 from freqtrade.configuration.environment_vars import environment_vars_to_dict
 from freqtrade.enums import RunMode
 
-from freqai_lstm.install.shipped import CONFIGURATION, shipped_files
+from freqai_lstm.tools.install import CONFIGURATION, shipped_files
 from tests.conftest import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -67,7 +67,7 @@ def test_freqtrade_starts_as_the_owner_of_the_mounted_folder() -> None:
 
 
 def test_health_check_is_the_heartbeat_of_a_log_that_freqtrade_writes() -> None:
-    assert '["python", "-m", "freqai_lstm.heartbeat"]' in DOCKERFILE
+    assert '["python", "-m", "freqai_lstm.tools.heartbeat"]' in DOCKERFILE
     assert "FREQTRADE__LOGFILE=" in DOCKERFILE
 
 

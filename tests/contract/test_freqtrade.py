@@ -4,11 +4,15 @@ With a new release of freqtrade, these tests show at once what broke.
 """
 
 import ast
+import functools
 import importlib
 import inspect
+import pkgutil
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,12 +22,15 @@ from freqtrade.freqai.base_models.BasePyTorchRegressor import BasePyTorchRegress
 from freqtrade.freqai.data_drawer import FreqaiDataDrawer
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from freqtrade.freqai.torch.PyTorchModelTrainer import PyTorchModelTrainer
+from freqtrade.optimize.backtesting import Backtesting
+from freqtrade.strategy import IStrategy
 
-from freqai_lstm import heartbeat
-from freqai_lstm.data_drawer import SafeDataDrawer
-from freqai_lstm.data_kitchen import WindowedDataKitchen
-from freqai_lstm.live import LiveRegressor
+from freqai_lstm.bridge.drawer import SafeDataDrawer
+from freqai_lstm.bridge.internals import OpenRegressor
+from freqai_lstm.bridge.kitchen import PreparedDataKitchen, WindowedDataKitchen
+from freqai_lstm.bridge.live import LiveRegressor
 from freqai_lstm.regressor import LSTMRegressor
+from freqai_lstm.tools import heartbeat
 from freqai_lstm.trainer import PyTorchLSTMTrainer
 from tests.conftest import ROOT
 
@@ -31,13 +38,17 @@ SOURCES = sorted([*(ROOT / "freqai_lstm").rglob("*.py"), *(ROOT / "user_data").r
 
 # What we override, or give for freqtrade to call: renamed there, ours would never run.
 HOOKS: dict[type, tuple[type, list[str]]] = {
+    OpenRegressor: (
+        BasePyTorchRegressor,
+        ["_start_scanning", "_append_null_backtesting_predictions"],
+    ),
     LiveRegressor: (
         BasePyTorchRegressor,
         [
+            "data_convertor",
             "start_live",
             "build_strategy_return_arrays",
             "extract_data_and_train_model",
-            "_start_scanning",
             "model_exists",
         ],
     ),
@@ -58,7 +69,6 @@ HOOKS: dict[type, tuple[type, list[str]]] = {
     LSTMRegressor: (
         BasePyTorchRegressor,
         [
-            "data_convertor",
             "start",
             "start_backtesting",
             "train",
@@ -67,7 +77,6 @@ HOOKS: dict[type, tuple[type, list[str]]] = {
             "define_label_pipeline",
             "fit_live_predictions",
             "backtesting_fit_live_predictions",
-            "_append_null_backtesting_predictions",
         ],
     ),
     WindowedDataKitchen: (
@@ -78,6 +87,7 @@ HOOKS: dict[type, tuple[type, list[str]]] = {
             "slice_dataframe",
         ],
     ),
+    PreparedDataKitchen: (FreqaiDataKitchen, ["use_strategy_to_populate_indicators"]),
     PyTorchLSTMTrainer: (PyTorchModelTrainer, ["fit", "save", "load_from_checkpoint"]),
 }
 
@@ -90,7 +100,10 @@ RECEIVERS: dict[str, type] = {
     "strategy.dp": DataProvider,
     "provider": DataProvider,
     "exchange": Exchange,
+    "backtesting": Backtesting,
+    "strategy": IStrategy,
 }
+INTERNALS = ROOT / "freqai_lstm" / "bridge" / "internals.py"
 
 
 def tree(file: Path) -> ast.Module:
@@ -175,10 +188,97 @@ def attributes() -> list[tuple[type, str]]:
 @pytest.mark.parametrize(("owner", "name"), attributes())
 def test_attribute_exists(owner: type, name: str) -> None:
     # Ours, on freqtrade's data kitchen.
-    if hasattr(owner, name) or name in {"history", "stale"}:
-        return
-    assigned = "".join(inspect.getsource(base) for base in owner.__mro__[:-1])
-    assert re.search(rf"self\.{name}\b|^    {name}\b\s*[:=]", assigned, re.MULTILINE)
+    assert name in {"history", "stale"} or has_attribute(owner, name)
+
+
+@functools.cache
+def given_attributes(owner: type) -> frozenset[str]:
+    """Return the attributes that a class gives its instances or annotates."""
+    nodes = list(ast.walk(ast.parse(textwrap.dedent(inspect.getsource(owner)))))
+    assigned = {
+        node.attr
+        for node in nodes
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and ast.unparse(node.value) == "self"
+    }
+    annotated = {
+        node.target.id
+        for node in nodes
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
+    return frozenset(assigned | annotated)
+
+
+def has_attribute(owner: type, name: str) -> bool:
+    """Say whether a class or one of its bases has an attribute, or gives it to its instances."""
+    bases = [base for base in owner.__mro__ if base.__module__ not in {"abc", "builtins"}]
+    return hasattr(owner, name) or any(name in given_attributes(base) for base in bases)
+
+
+def ours_of(module: ModuleType) -> Iterator[type]:
+    """Give the classes of a module that subclass one of freqtrade's."""
+    for value in vars(module).values():
+        if not inspect.isclass(value) or issubclass(value, Exception):
+            continue
+        bases = {base.__module__.partition(".")[0] for base in value.__mro__[1:]}
+        if value.__module__ == module.__name__ and "freqtrade" in bases:
+            yield value
+
+
+OUR_CLASSES = [
+    owner
+    for info in pkgutil.walk_packages([str(ROOT / "freqai_lstm")], "freqai_lstm.")
+    if info.name.split(".")[1] not in {"indicators", "returns", "spread"}
+    for owner in ours_of(importlib.import_module(info.name))
+]
+
+
+def own_uses() -> Iterator[Any]:
+    """Every ``self.name`` within our subclasses of freqtrade's classes."""
+    for owner in OUR_CLASSES:
+        within = ast.walk(ast.parse(textwrap.dedent(inspect.getsource(owner))))
+        names = {
+            node.attr
+            for node in within
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self"
+        }
+        for name in sorted(names):
+            yield pytest.param(owner, name, id=f"{owner.__name__}.{name}")
+
+
+@pytest.mark.parametrize(("owner", "name"), list(own_uses()))
+def test_attribute_of_ourselves_is_ours_or_freqtrades(owner: type, name: str) -> None:
+    assert has_attribute(owner, name)
+
+
+def test_renamed_attribute_of_freqtrades_would_be_noticed() -> None:
+    assert {("OpenRegressor", "_stop_event"), ("OpenRegressor", "get_corr_dataframes")} <= {
+        (parameter.values[0].__name__, parameter.values[1]) for parameter in own_uses()
+    }
+    assert (DataProvider, "_exchange") in attributes()
+    assert (Exchange, "_pairs_last_poll_time") in attributes()
+    assert has_attribute(OpenRegressor, "_stop_event")
+    assert not has_attribute(OpenRegressor, "_stopping_event")
+
+
+def test_private_and_internal_names_of_freqtrades_are_in_one_module() -> None:
+    elsewhere = {
+        f"{file.relative_to(ROOT)}:{node.lineno} {ast.unparse(node)}"
+        for file in SOURCES
+        if file != INTERNALS
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.Attribute)
+        and re.match(r"_[a-z]|ft_", node.attr)
+        and ast.unparse(node.value) not in {"self", "cls", "os"}
+    }
+    assert elsewhere == set()
+    for owner in OUR_CLASSES:
+        if inspect.getsourcefile(owner) == str(INTERNALS):
+            continue
+        private = {name for name in vars(owner) if re.match(r"_[a-z]", name)} - {"_abc_impl"}
+        freqtrades = [base for base in owner.__mro__ if base.__module__.startswith("freqtrade.")]
+        assert not [name for name in private for base in freqtrades if has_attribute(base, name)]
 
 
 @pytest.mark.parametrize(
@@ -207,6 +307,7 @@ def test_hook_is_freqtrades_and_takes_what_freqtrade_gives(
 
 
 def test_every_method_of_freqtrades_that_we_replace_is_listed() -> None:
+    assert set(OUR_CLASSES) == set(HOOKS)
     for ours, (base, names) in HOOKS.items():
         replaced = {
             name

@@ -10,7 +10,7 @@ import pytest
 from freqtrade.configuration import TimeRange
 from freqtrade.data.history import load_pair_history
 
-from freqai_lstm.offline import load_offline_strategy
+from freqai_lstm.bridge.offline import load_offline_strategy
 from freqai_lstm.regressor import LSTMRegressor
 from freqai_lstm.trainer import PyTorchLSTMTrainer
 

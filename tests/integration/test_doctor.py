@@ -13,10 +13,9 @@ import pytest
 from freqtrade.commands import Arguments
 from freqtrade.enums import CandleType
 
+from freqai_lstm.bridge.manifest import MANIFEST_NAME
 from freqai_lstm.cli import main
-from freqai_lstm.doctor.coverage import Coverage, Needed, coverage
-from freqai_lstm.doctor.download import download_commands
-from freqai_lstm.identifier import MANIFEST_NAME
+from freqai_lstm.tools.doctor.coverage import Coverage, Needed, coverage, download_commands
 from tests.conftest import PAIRS, ROOT, candle_file, store_candles
 
 NEEDED = Needed(

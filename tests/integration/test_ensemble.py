@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from freqai_lstm.data_kitchen import WindowedDataKitchen
+from freqai_lstm.bridge.kitchen import WindowedDataKitchen
 from freqai_lstm.exceptions import SettingsError, WindowError
 from freqai_lstm.regressor import LSTMRegressor
-from freqai_lstm.score import WEIGHT_NAMES
-from freqai_lstm.spread import spread_columns
+from freqai_lstm.score import WEIGHT_NAMES, spread_columns
 from tests.conftest import PAIRS
 from tests.integration.conftest import Backtest
 

@@ -25,7 +25,7 @@ from freqtrade.optimize.hyperopt_tools import HyperoptStateContainer, HyperoptTo
 from freqtrade.resolvers import StrategyResolver
 from freqtrade.resolvers.hyperopt_resolver import HyperOptLossResolver
 
-from freqai_lstm.replay.overlay import exchange_overlay
+from freqai_lstm.replay.binance.overlay import exchange_overlay
 from freqai_lstm.replay.server import ReplayServer
 from freqai_lstm.replay.synthetic import SyntheticMarket
 from freqai_lstm.score import DEFAULT_WEIGHTS, WEIGHT_NAMES

@@ -7,10 +7,9 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -19,52 +18,19 @@ from freqtrade.exceptions import OperationalException
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from pandas import DataFrame
 
+from freqai_lstm.bridge.kitchen import plan_windows
 from freqai_lstm.exceptions import SettingsError
-from freqai_lstm.pretrain.cli import make_workers
-from freqai_lstm.pretrain.features import WalkForward
-from freqai_lstm.pretrain.plan import Task, plan_windows
-from freqai_lstm.pretrain.project import pack_project
-from freqai_lstm.pretrain.run import Account, pretrain
-from freqai_lstm.pretrain.worker import Outcome, train_task
+from freqai_lstm.tools.pretrain import Account, pool_for, pretrain
+from freqai_lstm.tools.walk import Task, WalkForward
 from tests.conftest import candle_file, make_config, store_candles
 from tests.integration.conftest import Backtest
+from tests.pools import InlinePool
 
 BTC, SOL, ETH = "BTC/USDT:USDT", "SOL/USDT:USDT", "ETH/USDT:USDT"
 PAIRS = [BTC, SOL]
 # Two windows for each pair, the second one short.
 TIMERANGE = "20240210-20240218"
 MODELS = 2 * len(PAIRS)
-
-
-class InlineWorkers:
-    """Runs each task at once, in this process, and counts them."""
-
-    capacity = 2
-
-    def __init__(self, walk: WalkForward, stop_after: int | None = None) -> None:
-        self.project = pack_project(walk.config, walk.strategy, 1)
-        self.stop_after = stop_after
-        self.tasks: list[Task] = []
-
-    def share(self, features: DataFrame) -> Any:
-        return features
-
-    def submit(self, features: Any, task: Task) -> "Future[Outcome]":
-        if len(self.tasks) == self.stop_after:
-            raise KeyboardInterrupt
-        self.tasks.append(task)
-        future: Future[Outcome] = Future()
-        future.set_result(train_task(self.project, features, task))
-        return future
-
-    def flush(self) -> None:
-        pass
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
 
 @dataclass
@@ -113,7 +79,7 @@ def walk_forward(config: dict[str, Any]) -> WalkForward:
 
 def pretrain_inline(config: dict[str, Any], stop_after: int | None = None) -> Account:
     walk = walk_forward(config)
-    return pretrain(walk, InlineWorkers(walk, stop_after))
+    return pretrain(walk, InlinePool(stop_after))
 
 
 def contents(folder: Path, pattern: str) -> dict[str, bytes]:
@@ -157,8 +123,8 @@ def test_worker_processes_leave_what_a_backtest_leaves(
     config: dict[str, Any], folder: Path, sequential: Sequential, fits: list[str]
 ) -> None:
     walk = walk_forward(config)
-    with make_workers(walk, jobs=2) as workers:
-        account = pretrain(walk, workers)
+    with pool_for(walk, 2, None) as pool:
+        account = pretrain(walk, pool)
     assert (account.found, account.trained, account.failures) == (0, MODELS, [])
     assert_same(folder, sequential.folder)
     assert noted(folder) == noted(sequential.folder)
@@ -193,8 +159,8 @@ def test_ray_cluster_that_loses_a_machine_leaves_what_a_backtest_leaves(
         walk = walk_forward(config)
         loss = threading.Thread(target=lose_machine, daemon=True)
         loss.start()
-        with make_workers(walk, ray_address=cluster.address) as workers:
-            account = pretrain(walk, workers)
+        with pool_for(walk, None, cluster.address) as pool:
+            account = pretrain(walk, pool)
         loss.join(timeout=60)
         assert not loss.is_alive()
     finally:
@@ -274,7 +240,7 @@ def test_pair_without_candles_of_a_timeframe_is_reported(
     walk = walk_forward(config)
     del walk.candles[BTC]
     with caplog.at_level(logging.ERROR):
-        account = pretrain(walk, InlineWorkers(walk))
+        account = pretrain(walk, InlinePool())
     assert account.trained == 0
     assert [(failure.pair, failure.error) for failure in account.failures] == [
         *[(BTC, "no candles of 1h")] * 2,
@@ -297,9 +263,9 @@ def test_continual_learning_keeps_the_windows_of_a_pair_together(
     other["freqai"]["identifier"] = "sequential"
     reference = run_backtest(other)
     walk = walk_forward(config)
-    workers = InlineWorkers(walk)
-    assert pretrain(walk, workers) == Account(trained=MODELS)
-    assert [task.pair for task in workers.tasks] == PAIRS
+    pool = InlinePool()
+    assert pretrain(walk, pool) == Account(trained=MODELS)
+    assert [task.pair for _, _, task in pool.submitted] == PAIRS
     assert_same(folder, reference.folder)
     # One missing model takes the whole pair with it.
     shutil.rmtree(folder / "sub-train-SOL_1707955200")
@@ -345,46 +311,3 @@ def test_task_is_cut_into_its_windows_alone(config: dict[str, Any]) -> None:
         for last in range(first, len(windows)):
             task = Task(tuple(windows[first : last + 1]))
             assert tuple(plan_windows(config | {"timerange": task.timerange}, BTC)) == task.windows
-
-
-def test_models_trained_together_are_those_of_a_backtest_but_for_rounding(
-    config: dict[str, Any], folder: Path
-) -> None:
-    # With dropout, other random numbers would be drawn.
-    network = config["freqai"]["model_training_parameters"]["model_kwargs"]
-    network.update(dropout_percent=0.0, ensemble_size=2)
-    other = copy.deepcopy(config)
-    other["freqai"]["identifier"] = "sequential"
-    sequential = run_backtest(other)
-    walk = walk_forward(config)
-    with make_workers(walk, batch_models=3) as workers:
-        assert pretrain(walk, workers) == Account(trained=MODELS)
-    assert noted(folder) == noted(sequential.folder)
-    for pair, analysed in run_backtest(config).analysed.items():
-        expected = sequential.analysed[pair]
-        pd.testing.assert_series_equal(analysed["do_predict"], expected["do_predict"])
-        for label in analysed.filter(regex=r"^&-score_w\d(_spread)?$"):
-            pd.testing.assert_series_equal(analysed[label], expected[label], rtol=1e-3, atol=1e-3)
-    for (name, value), (_, other_value) in zip(
-        weights(folder), weights(sequential.folder), strict=True
-    ):
-        torch.testing.assert_close(value, other_value, rtol=1e-3, atol=1e-3, msg=name)
-
-
-def test_failed_model_of_a_batch_is_reported_and_the_others_go_on(
-    config: dict[str, Any], own_datadir: Path
-) -> None:
-    candles = pd.read_feather(candle_file(own_datadir, SOL, "1h"))
-    candles.loc[candles["date"] < "2024-02-12", "close"] = float("nan")
-    store_candles(own_datadir, SOL, "1h", candles)
-    walk = walk_forward(config)
-    with make_workers(walk, batch_models=MODELS) as workers:
-        account = pretrain(walk, workers)
-    assert account.trained == 2
-    assert [failure.pair for failure in account.failures] == [SOL, SOL]
-
-
-def test_batch_is_refused_where_learning_continues(config: dict[str, Any]) -> None:
-    config["freqai"]["continual_learning"] = True
-    with pytest.raises(SettingsError, match="continual_learning: must be false with --batch"):
-        make_workers(walk_forward(config), batch_models=2)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from freqai_lstm.replay.overlay import exchange_overlay
+from freqai_lstm.replay.binance.overlay import exchange_overlay
 from tests.conftest import PAIRS, ROOT
 
 SMALL = {

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from freqai_lstm.replay.binance.overlay import exchange_overlay
 from freqai_lstm.replay.candles import aggregate, parse_day_ms
-from freqai_lstm.replay.clock import Clock
+from freqai_lstm.replay.feed import Clock
 from freqai_lstm.replay.market import Candles
-from freqai_lstm.replay.overlay import exchange_overlay
 from freqai_lstm.replay.server import ReplayServer
 from freqai_lstm.replay.synthetic import SyntheticMarket
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from freqai_lstm.report.backtest import gather_report
+from freqai_lstm.tools.report.gather import gather_report
 from tests.conftest import PAIRS
 from tests.integration.conftest import Backtest
 

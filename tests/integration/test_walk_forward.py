@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.regressor import LSTMRegressor
-from freqai_lstm.returns import RETURN_LABEL
-from freqai_lstm.score import DEFAULT_WEIGHTS, WEIGHT_NAMES, target_score
+from freqai_lstm.score import DEFAULT_WEIGHTS, RETURN_LABEL, WEIGHT_NAMES, target_score
 from freqai_lstm.trainer import PyTorchLSTMTrainer
 from tests.conftest import PAIRS, candle_file, store_candles
 from tests.integration.conftest import Backtest

@@ -1,6 +1,7 @@
 """What holds for every unit test."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,9 +12,19 @@ from torch import Tensor
 from unit_predictions import Store, prediction_store
 from unit_rows import WINDOW, make_features
 
+from freqai_lstm.bridge.folders import IdentifierFolder
+
 # How long an example takes says nothing about whether it is right.
 settings.register_profile("unit", deadline=None)
 settings.load_profile("unit")
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> IdentifierFolder:
+    """An empty identifier's folder."""
+    path = tmp_path / "models" / "lstm"
+    path.mkdir(parents=True)
+    return IdentifierFolder(path)
 
 
 @pytest.fixture

@@ -34,8 +34,8 @@ from unit_rows import (
 
 from freqai_lstm import trainer as trainer_module
 from freqai_lstm.exceptions import WindowError
+from freqai_lstm.model.windows import whole_window_ends
 from freqai_lstm.trainer import PyTorchLSTMTrainer, resolve_device
-from freqai_lstm.windows import whole_window_ends
 
 DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 

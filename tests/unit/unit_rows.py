@@ -7,12 +7,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from freqai_lstm.model import PyTorchLSTMModel
+from freqai_lstm.model.network import PyTorchLSTMModel
+from freqai_lstm.model.training import Split, seeded
+from freqai_lstm.model.windows import whole_window_ends
 from freqai_lstm.settings import ModelTrainingParameters
 from freqai_lstm.trainer import PyTorchLSTMTrainer
-from freqai_lstm.training import seeded
-from freqai_lstm.training_step import Split
-from freqai_lstm.windows import whole_window_ends
 
 WINDOW, FEATURES, LABELS = 3, 4, 2
 BOTH = ["train", "test"]

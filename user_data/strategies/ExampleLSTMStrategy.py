@@ -1,13 +1,10 @@
 """Trades on thresholds of the aggregate score that the LSTM predicts."""
 
-import logging
-from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import talib
-from freqtrade.enums import TRADE_MODES
 from freqtrade.strategy import (
     BooleanParameter,
     CategoricalParameter,
@@ -17,28 +14,24 @@ from freqtrade.strategy import (
 )
 from pandas import DataFrame
 
-from freqai_lstm.indicators import (
+from freqai_lstm.score import (
+    DEFAULT_WEIGHTS,
+    LABELS,
+    RETURN_LABEL,
+    WEIGHT_NAMES,
+    Composition,
+    Signals,
     average_true_range,
     band_position,
     bollinger_bands,
+    configured_components,
     log_volume_ratio,
-)
-from freqai_lstm.returns import RETURN_LABEL, forward_return_in_ranges
-from freqai_lstm.score import (
-    DEFAULT_WEIGHTS,
-    STRONG_TREND_BOOST,
-    STRONG_TREND_THRESHOLD,
-    WEIGHT_NAMES,
-    compose_score,
     market_regime,
     relative_volatility,
-    score_components,
+    score_labels,
+    spread_columns,
 )
-from freqai_lstm.spread import spread_columns
 
-logger = logging.getLogger(__name__)
-
-LABELS = [f"&-score_{name}" for name in WEIGHT_NAMES]
 SPREADS = spread_columns(LABELS)
 COMPONENTS = [f"component_{name}" for name in WEIGHT_NAMES]
 
@@ -117,7 +110,14 @@ class ExampleLSTMStrategy(IStrategy):
     }
 
     def bot_start(self, **kwargs: Any) -> None:
-        """Keep hyperopt from searching what has no effect without a return head or an ensemble."""
+        """Enter on the newest candle only, and let hyperopt search only what has an effect.
+
+        While the exchange answers badly, freqtrade goes on with the last candle that it could
+        analyse, for two candles and five minutes. Here an entry is given up when the next candle
+        has closed, unless ``ignore_buying_expired_candle_after`` says otherwise.
+        """
+        if not self.ignore_buying_expired_candle_after:
+            self.ignore_buying_expired_candle_after = timeframe_to_seconds(self.timeframe)
         for parameter in (self.require_return, self.return_threshold):
             parameter.optimize = self._has_return_head()
         self.min_certainty.optimize = self._has_ensemble()
@@ -168,24 +168,20 @@ class ExampleLSTMStrategy(IStrategy):
         dataframe["%-regime"] = regime["regime"]
         dataframe["%-long_regime"] = regime["long_regime"]
         dataframe["%-relative_volatility"] = np.log(relative_volatility(dataframe))
-        components = self._score_components(dataframe)[list(WEIGHT_NAMES)]
+        components = self._components(dataframe)[list(WEIGHT_NAMES)]
         return pd.concat([dataframe, components.add_prefix("%-score_")], axis=1)
 
     def set_freqai_targets(
         self, dataframe: DataFrame, metadata: dict[str, Any], **kwargs: Any
     ) -> DataFrame:
         """Add the labels: the score's components ``label_period_candles`` ahead, and the return."""
-        horizon = self.freqai_info["feature_parameters"].get("label_period_candles", 0)
-        components = self._score_components(dataframe)[list(WEIGHT_NAMES)].shift(-horizon)
-        labels = components.add_prefix("&-score_")
-        if self._has_return_head():
-            labels[RETURN_LABEL] = forward_return_in_ranges(dataframe, horizon)
+        labels = score_labels(dataframe, self.freqai_info["feature_parameters"])
         return pd.concat([dataframe, labels], axis=1)
 
     def populate_indicators(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
         """Let FreqAI predict the components, and add what turns them into a score."""
         dataframe = self.freqai.start(dataframe, metadata, self)
-        components = self._score_components(dataframe)
+        components = self._components(dataframe)
         regime = market_regime(dataframe)
         present = components[list(WEIGHT_NAMES)].add_prefix("component_")
         volatility = components["volatility"]
@@ -209,7 +205,7 @@ class ExampleLSTMStrategy(IStrategy):
             expected = dataframe[RETURN_LABEL]
             above &= expected > self.return_threshold.value
             below &= expected < -self.return_threshold.value
-        above_tag, below_tag = self._tags()
+        above_tag, below_tag = self._rules().tags
         dataframe.loc[above, ["enter_long", "enter_tag"]] = (1, above_tag)
         dataframe.loc[below, ["enter_short", "enter_tag"]] = (1, below_tag)
         return dataframe
@@ -217,37 +213,10 @@ class ExampleLSTMStrategy(IStrategy):
     def populate_exit_trend(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
         """Leave a position when the score crosses the opposite threshold, whatever the return."""
         above, below = self._signals(dataframe)
-        above_tag, below_tag = self._tags()
+        above_tag, below_tag = self._rules().tags
         dataframe.loc[below, ["exit_long", "exit_tag"]] = (1, below_tag)
         dataframe.loc[above, ["exit_short", "exit_tag"]] = (1, above_tag)
         return dataframe
-
-    def confirm_trade_entry(
-        self,
-        pair: str,
-        order_type: str,
-        amount: float,
-        rate: float,
-        time_in_force: str,
-        current_time: datetime,
-        entry_tag: str | None,
-        side: str,
-        **kwargs: Any,
-    ) -> bool:
-        """Refuse to enter live on the signal of a candle that is not the newest.
-
-        While the exchange answers badly, freqtrade goes on with the last candle that it could
-        analyse, for two candles and five minutes.
-        """
-        if self.dp.runmode not in TRADE_MODES:
-            return True
-        dataframe, _ = self.dp.get_analyzed_dataframe(pair, self.timeframe)
-        candle = pd.Timedelta(seconds=timeframe_to_seconds(self.timeframe))
-        newest = dataframe["date"].iloc[-1]
-        if current_time < newest + 2 * candle:
-            return True
-        logger.warning(f"{pair}: no entry, the newest candle analysed is that of {newest}")
-        return False
 
     def _has_return_head(self) -> bool:
         """Say whether the network predicts the forward return as well."""
@@ -258,53 +227,38 @@ class ExampleLSTMStrategy(IStrategy):
         training = self.config["freqai"].get("model_training_parameters", {})
         return bool(training.get("model_kwargs", {}).get("ensemble_size", 1) > 1)
 
-    def _score_components(self, dataframe: DataFrame) -> DataFrame:
+    def _components(self, dataframe: DataFrame) -> DataFrame:
         """Return the present components, with the label settings of the configuration."""
-        parameters = self.freqai_info["feature_parameters"]
-        return score_components(
-            dataframe,
-            strong_trend_threshold=parameters.get("strong_trend_threshold", STRONG_TREND_THRESHOLD),
-            strong_trend_boost=parameters.get("strong_trend_boost", STRONG_TREND_BOOST),
-        )
+        return configured_components(dataframe, self.freqai_info["feature_parameters"])
 
     def _add_scores(self, dataframe: DataFrame) -> DataFrame:
         """Compose ``&-target`` and ``score`` from the predicted components and the weights.
 
         ``&-target`` is the predicted score in its own units, 1 / price. ``score`` is the same
-        without units, so that one threshold serves every coin: the weights sum to 1, and the
-        volatility is relative to its own level. ``present_score`` is the score the candle shows.
-
-        With an ensemble, ``score_spread`` bounds the spread of ``score``: the spreads of the
-        components add up at most, when all of them err to the same side.
+        without units, which thresholds are compared with. ``present_score`` is the score the candle
+        shows. With an ensemble, ``score_spread`` bounds the spread of ``score``.
         """
         weights = [getattr(self, name).value for name in WEIGHT_NAMES]
-        total = sum(weights)
-        predicted = dataframe[LABELS].set_axis(WEIGHT_NAMES, axis="columns")
-        present = dataframe[COMPONENTS].set_axis(WEIGHT_NAMES, axis="columns")
-        predicted = predicted.where(dataframe["do_predict"] == 1)
-        # All weights at zero name no score at all.
-        scale = dataframe["relative_volatility"] / total if total > 0 else np.nan
-        dataframe["&-target"] = compose_score(predicted, weights) * dataframe["volatility"]
-        dataframe["score"] = compose_score(predicted, weights) * scale
-        dataframe["present_score"] = compose_score(present, weights) * scale
+        composition = Composition(
+            weights, dataframe["volatility"], dataframe["relative_volatility"]
+        )
+        trusted = dataframe["do_predict"] == 1
+        predicted = dataframe[LABELS].where(trusted)
+        dataframe["&-target"] = composition.target(predicted)
+        dataframe["score"] = composition.score(predicted)
+        dataframe["present_score"] = composition.score(dataframe[COMPONENTS])
         if self._has_ensemble():
-            spreads = dataframe[SPREADS].set_axis(WEIGHT_NAMES, axis="columns")
-            spreads = spreads.where(dataframe["do_predict"] == 1)
-            dataframe["score_spread"] = compose_score(spreads, weights) * scale
+            dataframe["score_spread"] = composition.score(dataframe[SPREADS].where(trusted))
         return dataframe
 
     def _signals(self, dataframe: DataFrame) -> tuple[Any, Any]:
-        """Return where the signal is above ``threshold_buy`` and below ``threshold_sell``.
-
-        The signal is the score, its sign turned where ``direction`` is "fade".
-        """
-        signal = -dataframe["score"] if self.direction.value == "fade" else dataframe["score"]
+        """Return where the signal is above ``threshold_buy`` and below ``threshold_sell``."""
         trusted = (dataframe["do_predict"] == 1) & (dataframe["volume"] > 0)
-        above = trusted & (signal > max(self.threshold_buy.value, 0))
-        below = trusted & (signal < min(self.threshold_sell.value, 0))
-        return above, below
+        above, below = self._rules().beyond(dataframe["score"])
+        return trusted & above, trusted & below
 
-    def _tags(self) -> tuple[str, str]:
-        """Return what the score was where the signal is above and below its threshold."""
-        tags = ("score_above", "score_below")
-        return tags[::-1] if self.direction.value == "fade" else tags
+    def _rules(self) -> Signals:
+        """Return the thresholds and the direction as they are now."""
+        return Signals(
+            self.threshold_buy.value, self.threshold_sell.value, self.direction.value == "fade"
+        )

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from replay_markets import LISTING, StoredMarket, day_of, random_candles
 
 from freqai_lstm.exceptions import ReplayError
-from freqai_lstm.replay import payloads
+from freqai_lstm.replay.binance import payloads
 from freqai_lstm.replay.candles import DAY_MS, HOUR_MS, TIMEFRAMES, aggregate, can_build
-from freqai_lstm.replay.clock import Clock
-from freqai_lstm.replay.feed import Feed, Span
+from freqai_lstm.replay.feed import Clock, Feed, Span
 from freqai_lstm.replay.market import Candles, FundingRates, Market
 from freqai_lstm.replay.synthetic import SyntheticMarket
 

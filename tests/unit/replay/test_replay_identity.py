@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from freqai_lstm.replay.binance.overlay import replay_overlay
 from freqai_lstm.replay.candles import parse_day_ms
 from freqai_lstm.replay.market import ShiftedMarket
-from freqai_lstm.replay.overlay import replay_overlay
 from freqai_lstm.replay.recorded import RecordedMarket
 from freqai_lstm.replay.synthetic import SyntheticMarket
 

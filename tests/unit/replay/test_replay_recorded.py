@@ -10,8 +10,7 @@ from replay_markets import START_MS, day_of, frame, hours
 
 from freqai_lstm.exceptions import ReplayError
 from freqai_lstm.replay.candles import DAY_MS, HOUR_MS, aggregate
-from freqai_lstm.replay.clock import Clock
-from freqai_lstm.replay.feed import Feed, Span
+from freqai_lstm.replay.feed import Clock, Feed, Span
 from freqai_lstm.replay.recorded import RecordedMarket
 
 EVERYTHING = Span(limit=1_000_000)

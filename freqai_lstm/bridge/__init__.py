@@ -1,0 +1,1 @@
+"""All that knows FreqAI's inside: its loop, its files, its names."""

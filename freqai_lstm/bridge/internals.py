@@ -1,0 +1,76 @@
+"""Every private or internal name of freqtrade that this package relies on, and no other place.
+
+freqtrade promises none of them: the contract test checks that each is still there.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from freqtrade.freqai.base_models.BasePyTorchRegressor import BasePyTorchRegressor
+from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
+from pandas import DataFrame
+
+
+class OpenRegressor(BasePyTorchRegressor):
+    """FreqAI's regressor, with names of ours for what is private there."""
+
+    @abstractmethod
+    def keep_scanning(self, scan: Callable[[], None]) -> None:
+        """Run FreqAI's training loop, which ends when the bot stops.
+
+        :param scan: The loop.
+        """
+
+    @abstractmethod
+    def after_failed_slice(self, dk: FreqaiDataKitchen) -> None:
+        """Go on after FreqAI has saved zeros for the slice of a failed training.
+
+        :param dk: The data kitchen of the slice.
+        """
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the bot has asked the training loop to end."""
+        return bool(self._stop_event.is_set())
+
+    def wait_for_stop(self, seconds: float) -> None:
+        """Wait until the bot asks the training loop to end, or some time has passed."""
+        self._stop_event.wait(seconds)
+
+    def forget_correlated_features(self) -> None:
+        """Let the features of correlated pairs be computed again: they are kept between pairs."""
+        self.get_corr_dataframes = True
+
+    def _start_scanning(self, strategy: Any) -> None:
+        scan = super()._start_scanning
+        self.keep_scanning(lambda: scan(strategy))
+
+    def _append_null_backtesting_predictions(
+        self, dk: FreqaiDataKitchen, dataframe_backtest: DataFrame
+    ) -> None:
+        super()._append_null_backtesting_predictions(dk, dataframe_backtest)
+        self.after_failed_slice(dk)
+
+
+def start_strategy(strategy: Any) -> None:
+    """Start a strategy as freqtrade's commands do: with its regressor and its parameters."""
+    strategy.ft_bot_start()
+
+
+def load_parameters(strategy: Any) -> None:
+    """Give a strategy the parameters of its file, as freqtrade's commands do."""
+    strategy.ft_load_hyper_params()
+
+
+def fetch_candles(strategy: Any, candles: Iterable[tuple[str, str, Any]]) -> None:
+    """Ask the exchange for candles now, whenever it was asked last.
+
+    :param strategy: The running strategy.
+    :param candles: Pairs, timeframes and types of candles.
+    """
+    exchange = strategy.dp._exchange
+    keys = list(candles)
+    for key in keys:
+        exchange._pairs_last_poll_time.pop(key, None)
+    exchange.refresh_latest_ohlcv(keys)

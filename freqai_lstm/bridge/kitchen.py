@@ -1,0 +1,153 @@
+"""FreqAI's data kitchen with the candles before a slice, and what else it makes of candles."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from freqtrade.configuration import TimeRange
+from freqtrade.exceptions import OperationalException
+from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
+from pandas import DataFrame
+
+from freqai_lstm.bridge.folders import Window
+from freqai_lstm.bridge.salvage import set_aside
+from freqai_lstm.files import replacing
+
+logger = logging.getLogger(__name__)
+
+
+class WindowedDataKitchen(FreqaiDataKitchen):
+    """Remembers the candles before the latest slice, so that its first rows have whole windows.
+
+    FreqAI hands ``predict`` the rows of a slice alone; live, the same candles arrive with their
+    history. These are the same raw candles, with the same features.
+
+    :param config: freqtrade's configuration.
+    :param live: Whether freqtrade trades.
+    :param pair: The pair of this kitchen.
+    :param history_candles: Candles to remember before a slice.
+
+    ``stale`` names the candles that had not arrived when a live prediction was due.
+    """
+
+    def __init__(self, config: dict[str, Any], live: bool, pair: str, history_candles: int) -> None:
+        super().__init__(config, live, pair)
+        self.history_candles = history_candles
+        self.history = DataFrame()
+        self.stale: list[str] = []
+
+    def save_backtesting_prediction(self, append_df: DataFrame) -> None:
+        """Save the predictions of a slice, all of them or none."""
+        self.backtesting_results_path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(self.backtesting_results_path) as file:
+            append_df.to_feather(file)
+
+    def check_if_backtest_prediction_is_valid(self, len_backtest_df: int) -> bool:
+        """Tell whether a slice's predictions are saved; a file that cannot be read is none."""
+        try:
+            return bool(super().check_if_backtest_prediction_is_valid(len_backtest_df))
+        except (OSError, ValueError) as error:
+            set_aside(self.backtesting_results_path, str(error), "the slice is predicted again")
+            return False
+
+    def slice_dataframe(self, timerange: TimeRange, df: DataFrame) -> DataFrame:
+        """Return the candles of a timerange, and remember those just before it."""
+        history = df.loc[df["date"] < timerange.startdt].tail(self.history_candles).copy()
+        self.history = self.remove_special_chars_from_feature_names(history)
+        candles: DataFrame = super().slice_dataframe(timerange, df)
+        return candles
+
+
+class PreparedDataKitchen(WindowedDataKitchen):
+    """A data kitchen of a backtest whose features have been computed already.
+
+    :param features: The pair's candles with the features over the whole range.
+    """
+
+    def __init__(
+        self, config: dict[str, Any], pair: str, history_candles: int, features: DataFrame
+    ) -> None:
+        super().__init__(config, False, pair, history_candles)
+        self.features = features
+
+    def use_strategy_to_populate_indicators(self, strategy: Any, *_: Any, **__: Any) -> DataFrame:
+        """Return the features."""
+        return self.features
+
+
+def plan_windows(config: dict[str, Any], pair: str) -> list[Window]:
+    """Return the models that a walk-forward over a pair needs, as FreqAI cuts the timerange.
+
+    :param config: freqtrade's configuration.
+    :param pair: The pair.
+    :return: Its windows, oldest first.
+    :raises OperationalException: If the timerange is open.
+    """
+    kitchen = FreqaiDataKitchen(config, False, pair)
+    return [
+        Window(
+            pair=pair,
+            start=int(backtest.startts),
+            stop=int(backtest.stopts),
+            trained_timestamp=int(kitchen.buffer_timerange(train).stopts),
+        )
+        for train, backtest in zip(
+            kitchen.training_timeranges, kitchen.backtesting_timeranges, strict=True
+        )
+    ]
+
+
+def candle_timestamps(dates: pd.Series) -> pd.Series:
+    """Return opening times in whole seconds, whatever unit pandas keeps them in.
+
+    :param dates: Opening times with a time zone, shape ``(candles,)``.
+    :return: Seconds since 1970 UTC, int64, index of ``dates``.
+    """
+    return (dates - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(seconds=1)
+
+
+def label_names(strategy: Any, dataframe: DataFrame, metadata: dict[str, Any]) -> list[str]:
+    """Return the names of the labels that a strategy sets."""
+    labelled = strategy.set_freqai_targets(dataframe.copy(), metadata=metadata)
+    return [column for column in labelled.columns if column.startswith("&")]
+
+
+def has_candles(strategy: Any, pair: str, config: Mapping[str, Any]) -> bool:
+    """Tell whether there are candles of every timeframe that a pair's features need.
+
+    Where some of its own are missing, the log says so: other pairs can go on.
+
+    :param strategy: A strategy with a data provider.
+    :param pair: The pair.
+    :param config: freqtrade's configuration.
+    :raises OperationalException: If a pair of ``include_corr_pairlist`` has no candles.
+    """
+    parameters = config["freqai"]["feature_parameters"]
+
+    def missing(name: str) -> str:
+        timeframes = parameters["include_timeframes"]
+        return ", ".join(
+            each for each in timeframes if strategy.dp.get_pair_dataframe(name, each).empty
+        )
+
+    if names := missing(pair):
+        logger.error(
+            f"{pair}: skipped, no candles of {names} (include_timeframes) in {config['datadir']}; "
+            f"freqtrade download-data gets them"
+        )
+        return False
+    for corr_pair in parameters["include_corr_pairlist"]:
+        if names := missing(corr_pair):
+            raise OperationalException(
+                f"freqai.feature_parameters.include_corr_pairlist: {corr_pair} has no candles of "
+                f"{names} in {config['datadir']}; freqtrade download-data gets them"
+            )
+    return True
+
+
+def without_predictions(dataframe: DataFrame, labels: list[str]) -> DataFrame:
+    """Return candles with the columns of a prediction, all zero and ``do_predict`` 0."""
+    statistics = [f"{label}_{name}" for label in labels for name in ("mean", "std")]
+    columns = [*labels, *statistics, "do_predict", "DI_values"]
+    return pd.concat([dataframe, DataFrame(0.0, dataframe.index, columns)], axis=1)

@@ -1,1 +1,0 @@
-"""Searches parameters on one part of a timerange and confirms them on the rest."""

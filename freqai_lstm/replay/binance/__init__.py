@@ -1,0 +1,1 @@
+"""Binance's language: ``payloads`` - its JSON, ``rest`` - its routes, ``overlay`` - the way."""

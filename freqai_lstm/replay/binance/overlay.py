@@ -1,0 +1,59 @@
+"""The freqtrade configuration that points an unmodified freqtrade at the replay exchange."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import ccxt.pro
+
+from freqai_lstm.replay.market import Market
+
+Json = dict[str, Any]
+
+
+def exchange_overlay(url: str) -> Json:
+    """Build a configuration to load after the bot's own.
+
+    Every address that ccxt knows for Binance, websockets included, is replaced: what the replay
+    exchange does not answer fails on this machine instead of reaching the internet.
+
+    :param url: Where the replay exchange answers, such as ``http://127.0.0.1:8000``.
+    :return: A freqtrade configuration with the key ``exchange`` alone.
+    """
+    addresses = ccxt.pro.binance().urls["api"]
+    return {
+        "exchange": {
+            "name": "binance",
+            "only_from_ccxt": True,
+            "enable_ws": False,
+            "ccxt_config": {
+                "enableRateLimit": False,
+                "urls": {"api": _redirected(addresses, url.rstrip("/"))},
+                "options": {"fetchMarkets": {"types": ["linear"]}, "fetchCurrencies": False},
+            },
+        }
+    }
+
+
+def replay_overlay(url: str, market: Market) -> Json:
+    """Build the configuration for a run on one market.
+
+    FreqAI keeps models by its ``identifier`` alone, so each market gets one of its own: models of
+    one market are never mistaken for those of another.
+
+    :param url: Where the replay exchange answers.
+    :param market: What it serves.
+    :return: A freqtrade configuration with the keys ``exchange`` and ``freqai``.
+    """
+    return exchange_overlay(url) | {"freqai": {"identifier": f"replay-{market.identity}"}}
+
+
+def _redirected(addresses: Json, url: str) -> Json:
+    redirected: Json = {}
+    for name, address in addresses.items():
+        if isinstance(address, dict):
+            redirected[name] = _redirected(address, url)
+        else:
+            parts = urlsplit(address)
+            server = url.replace("http", "ws", 1) if parts.scheme == "wss" else url
+            redirected[name] = server + parts.path
+    return redirected

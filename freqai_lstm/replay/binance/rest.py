@@ -1,0 +1,220 @@
+"""The routes of the replay exchange and their parameters, checked as Binance checks them."""
+
+import json
+from collections.abc import Callable
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from freqai_lstm.replay.binance import payloads
+from freqai_lstm.replay.binance.payloads import Json
+from freqai_lstm.replay.candles import TIMEFRAMES
+from freqai_lstm.replay.faults.http import ControlApi, FaultInjector
+from freqai_lstm.replay.faults.plan import FaultPlan
+from freqai_lstm.replay.feed import Feed, Span
+from freqai_lstm.replay.market import Candles, Listing, PriceKind
+
+_LARGEST_NUMBER_LENGTH = 20
+_BOOK_LEVELS = (5, 10, 20, 50, 100, 500, 1000)
+
+
+class BinanceError(Exception):
+    """A request that Binance refuses.
+
+    :param code: Binance's error code, below 0.
+    :param message: Binance's text for it.
+    :param status: The HTTP status.
+    """
+
+    def __init__(self, code: int, message: str, *, status: int = 400) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+
+    def response(self) -> Response:
+        """Answer as Binance does."""
+        return _answer({"code": self.code, "msg": self.message}, status=self.status)
+
+
+class RestApi:
+    """The public endpoints of ``/fapi``.
+
+    :param feed: What there is to answer with.
+    :param plan: What goes wrong with the answers.
+    """
+
+    def __init__(self, feed: Feed, plan: FaultPlan) -> None:
+        self._feed = feed
+        self._plan = plan
+
+    async def ping(self) -> Response:
+        """Answer that the exchange is there."""
+        return _answer({})
+
+    async def time(self, request: Request) -> Response:
+        """Tell the real time, also for history: freqtrade compares it with its own clock."""
+        offset_ms = self._plan.clock_offset_ms(request.url.path)
+        return _answer({"serverTime": self._feed.clock.server_ms() + offset_ms})
+
+    async def exchange_info(self) -> Response:
+        """Describe the listed pairs."""
+        feed = self._feed
+        server_ms = feed.clock.server_ms()
+        return _answer(payloads.exchange_info(feed.listings(), server_ms, feed.start_ms))
+
+    async def klines(self, request: Request) -> Response:
+        """Give candles of the last price."""
+        listing, timeframe = self._listing(request), _timeframe(request)
+        candles = self._candles(request, listing, "last", timeframe)
+        return _json_response(payloads.price_klines(candles, timeframe, listing))
+
+    async def mark_price_klines(self, request: Request) -> Response:
+        """Give candles of the mark price."""
+        listing, timeframe = self._listing(request), _timeframe(request)
+        candles = self._candles(request, listing, "mark", timeframe)
+        return _json_response(payloads.mark_klines(candles, timeframe))
+
+    async def funding_rate(self, request: Request) -> Response:
+        """Give settled funding rates."""
+        listing = self._listing(request)
+        rates = self._feed.funding_rates(
+            listing.symbol, _span(request, default_limit=100, largest_limit=1000)
+        )
+        return _answer(payloads.funding_rates(rates, listing))
+
+    async def premium_index(self, request: Request) -> Response:
+        """Give mark prices, of one pair or of all."""
+
+        def describe(feed: Feed, listing: Listing) -> Json:
+            settled = feed.funding_rates(listing.symbol, Span(limit=1))
+            return payloads.premium_index(feed, listing, settled)
+
+        return self._one_or_all(request, describe)
+
+    async def day_ticker(self, request: Request) -> Response:
+        """Give 24 hour statistics, of one pair or of all."""
+        return self._one_or_all(request, payloads.day_ticker)
+
+    async def price_ticker(self, request: Request) -> Response:
+        """Give last prices, of one pair or of all."""
+        return self._one_or_all(request, payloads.price_ticker)
+
+    async def book_ticker(self, request: Request) -> Response:
+        """Give the best bid and ask, of one pair or of all."""
+        return self._one_or_all(request, payloads.book_ticker)
+
+    async def depth(self, request: Request) -> Response:
+        """Give an order book."""
+        listing = self._listing(request)
+        levels = _whole_number(request, "limit")
+        if levels is None:
+            levels = 500
+        if levels not in _BOOK_LEVELS:
+            raise BinanceError(-4021, f"'{levels}' is not valid depth limit")
+        return _answer(payloads.order_book(self._feed, listing, levels))
+
+    def _candles(
+        self, request: Request, listing: Listing, price: PriceKind, timeframe: str
+    ) -> Candles:
+        span = _span(request, default_limit=500, largest_limit=1500)
+        candles = self._feed.candles(listing.symbol, price, timeframe, span)
+        now_ms, path = self._feed.now_ms(), request.url.path
+        return self._plan.distort(candles, timeframe, now_ms, path=path, symbol=listing.symbol)
+
+    def _listing(self, request: Request) -> Listing:
+        symbol = request.query_params.get("symbol", "")
+        if not symbol:
+            raise _missing("symbol")
+        for listing in self._feed.listings():
+            if listing.symbol == symbol:
+                return listing
+        raise BinanceError(-1121, "Invalid symbol.")
+
+    def _one_or_all(self, request: Request, describe: Callable[[Feed, Listing], Json]) -> Response:
+        if "symbol" in request.query_params:
+            return _answer(describe(self._feed, self._listing(request)))
+        return _answer([describe(self._feed, listing) for listing in self._feed.listings()])
+
+
+def create_app(feed: Feed, plan: FaultPlan) -> FastAPI:
+    """Build the web application of the replay exchange."""
+    app = FastAPI(openapi_url=None)
+    app.add_middleware(FaultInjector, plan=plan)
+    ControlApi(feed, plan).add_routes(app)
+    api = RestApi(feed, plan)
+    endpoints: dict[str, Callable[..., object]] = {
+        "v1/ping": api.ping,
+        "v1/time": api.time,
+        "v1/exchangeInfo": api.exchange_info,
+        "v1/klines": api.klines,
+        "v1/markPriceKlines": api.mark_price_klines,
+        "v1/fundingRate": api.funding_rate,
+        "v1/premiumIndex": api.premium_index,
+        "v1/ticker/24hr": api.day_ticker,
+        "v1/ticker/price": api.price_ticker,
+        "v2/ticker/price": api.price_ticker,
+        "v1/ticker/bookTicker": api.book_ticker,
+        "v1/depth": api.depth,
+    }
+    for path, endpoint in endpoints.items():
+        app.add_api_route(f"/fapi/{path}", endpoint, methods=["GET"])
+
+    async def refuse(request: Request, error: Exception) -> Response:
+        if isinstance(error, BinanceError):
+            return error.response()
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        message = f"Path {request.url.path}, Method {request.method} is invalid"
+        return BinanceError(-5000, message, status=status).response()
+
+    app.add_exception_handler(BinanceError, refuse)
+    app.add_exception_handler(HTTPException, refuse)
+    return app
+
+
+def _timeframe(request: Request) -> str:
+    timeframe = request.query_params.get("interval", "")
+    if not timeframe:
+        raise _missing("interval")
+    if timeframe not in TIMEFRAMES:
+        raise BinanceError(-1120, "Invalid interval.")
+    return timeframe
+
+
+def _span(request: Request, *, default_limit: int, largest_limit: int) -> Span:
+    limit = _whole_number(request, "limit")
+    if limit is None:
+        limit = default_limit
+    if not 1 <= limit <= largest_limit:
+        raise BinanceError(-1130, "Data sent for parameter 'limit' is not valid.")
+    start_ms, end_ms = _whole_number(request, "startTime"), _whole_number(request, "endTime")
+    if start_ms is not None and end_ms is not None and start_ms > end_ms:
+        raise BinanceError(-1023, "Start time is greater than end time.")
+    return Span(limit, start_ms, end_ms)
+
+
+def _whole_number(request: Request, name: str) -> int | None:
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= _LARGEST_NUMBER_LENGTH):
+        legal = f"'^[0-9]{{1,{_LARGEST_NUMBER_LENGTH}}}$'"
+        raise BinanceError(
+            -1100, f"Illegal characters found in parameter '{name}'; legal range is {legal}."
+        )
+    # Later than any market, and small enough for the arrays of times.
+    return min(int(text), 2**62)
+
+
+def _missing(name: str) -> BinanceError:
+    return BinanceError(
+        -1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
+    )
+
+
+def _answer(document: object, *, status: int = 200) -> Response:
+    return _json_response(json.dumps(document, separators=(",", ":")).encode(), status=status)
+
+
+def _json_response(body: bytes, *, status: int = 200) -> Response:
+    return Response(body, status_code=status, media_type="application/json")

@@ -1,0 +1,71 @@
+"""The aggregate score: pandas, numpy and TA-Lib only; the one import that a strategy needs.
+
+From the candle to the trade: ``indicators``; ``components`` - what the score is made of;
+``returns`` - what prices did; ``trading`` - labels, composition, thresholds.
+"""
+
+from freqai_lstm.score.components import (
+    COMPONENT_NAMES,
+    DEFAULT_WEIGHTS,
+    SCORE_WARMUP_CANDLES,
+    STRONG_TREND_BOOST,
+    STRONG_TREND_THRESHOLD,
+    WEIGHT_NAMES,
+    Weights,
+    compose_score,
+    market_regime,
+    relative_volatility,
+    score_components,
+    target_score,
+    volatility_adjustment,
+)
+from freqai_lstm.score.indicators import (
+    average_true_range,
+    band_position,
+    bollinger_bands,
+    log_volume_ratio,
+    rolling_mean_to_std,
+    rolling_zscore,
+)
+from freqai_lstm.score.returns import RETURN_LABEL, forward_return, forward_return_in_ranges
+from freqai_lstm.score.trading import (
+    LABELS,
+    Composition,
+    Signals,
+    configured_components,
+    mean_and_spread,
+    score_labels,
+    spread_columns,
+)
+
+__all__ = [
+    "COMPONENT_NAMES",
+    "DEFAULT_WEIGHTS",
+    "LABELS",
+    "RETURN_LABEL",
+    "SCORE_WARMUP_CANDLES",
+    "STRONG_TREND_BOOST",
+    "STRONG_TREND_THRESHOLD",
+    "WEIGHT_NAMES",
+    "Composition",
+    "Signals",
+    "Weights",
+    "average_true_range",
+    "band_position",
+    "bollinger_bands",
+    "compose_score",
+    "configured_components",
+    "forward_return",
+    "forward_return_in_ranges",
+    "log_volume_ratio",
+    "market_regime",
+    "mean_and_spread",
+    "relative_volatility",
+    "rolling_mean_to_std",
+    "rolling_zscore",
+    "score_components",
+    "score_labels",
+    "spread_columns",
+    "target_score",
+    "volatility_adjustment",
+]

@@ -1,0 +1,1 @@
+"""The commands of ``freqai-lstm``, each a file or a folder, and what several of them share."""

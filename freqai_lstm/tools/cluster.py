@@ -1,0 +1,117 @@
+"""Workers on a Ray cluster. Nothing but Ray connects the machines: no shared folder is needed."""
+
+import logging
+import os
+import socket
+import warnings
+from collections.abc import Callable
+from concurrent.futures import Future
+from importlib.metadata import version
+from typing import Any, Self
+
+from pandas import DataFrame
+
+from freqai_lstm.exceptions import SettingsError
+
+LOCAL = "local"
+"""The address that stands for a Ray cluster of this machine alone, made for the occasion."""
+
+# How often a task starts anew after its machine or its process was lost.
+_RETRIES = 5
+_TIMEOUT_SECONDS = 10
+# What the results depend on.
+_PACKAGES = ("freqai-lstm", "freqtrade", "torch", "numpy", "pandas", "scikit-learn")
+
+
+class RayPool:
+    """Processes on the machines of a Ray cluster, one for each ``threads`` of its cores.
+
+    :param address: Where the cluster is, as ``ray.init`` takes it, or ``local``.
+    :param count: Number of processes; as many as fit if omitted.
+    :param threads: CPU threads of each.
+    :param gpu: Whether each needs a GPU.
+    :raises SettingsError: If Ray is not installed, or there is no cluster at the address.
+    """
+
+    def __init__(self, address: str, count: int | None, threads: int, gpu: bool = False) -> None:
+        ray = self._ray = _import_ray()
+        own: dict[str, Any] = {"address": address}
+        if address == LOCAL:
+            # Of its own accord, Ray would report its use to its makers.
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+            own = {"include_dashboard": False}
+            if count:
+                own["num_cpus"] = count * threads
+        try:
+            _connect(address)
+            ray.init(log_to_driver=False, configure_logging=False, **own)
+        except (OSError, ValueError) as error:
+            raise SettingsError(
+                f"--ray: must be the address of a running Ray cluster, or {LOCAL!r}, was "
+                f"{address!r}: {error}"
+            ) from error
+        count = count or max(int(ray.cluster_resources().get("CPU", 1)) // threads, 1)
+        self.capacity, self.threads = 2 * count, threads
+        self._versions = _versions()
+        self._run = ray.remote(num_cpus=threads, num_gpus=int(gpu), max_retries=_RETRIES)(_run)
+
+    def share(self, frame: DataFrame) -> Any:
+        """Put a frame into the cluster's object store."""
+        return self._ray.put(frame)
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
+        """Run a function on some machine, and anew where that is lost."""
+        future: Future[Any] = self._run.remote(self._versions, function, *arguments).future()
+        return future
+
+    def __enter__(self) -> Self:
+        """Do nothing: the cluster is there."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the cluster; what still runs for this process is stopped."""
+        self._ray.shutdown()
+
+
+def be_quiet() -> None:
+    """Keep this process's log and warnings off the terminal: errors are reported at the end."""
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
+
+
+def _connect(address: str) -> None:
+    """Fail at once where nothing listens: Ray would try for minutes, and end the process."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=_TIMEOUT_SECONDS).close()
+
+
+def _import_ray() -> Any:
+    try:
+        import ray  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            "--ray: needs Ray, which is not installed: pip install 'freqai-lstm[ray]'"
+        ) from error
+    return ray
+
+
+def _run(expected: dict[str, str], function: Callable[..., Any], *arguments: Any) -> Any:
+    """Run a function on a machine of a cluster, if that has the same packages."""
+    found = _versions()
+    differences = [
+        f"{name} {found[name]} in place of {expected[name]}"
+        for name in _PACKAGES
+        if found[name] != expected[name]
+    ]
+    if differences:
+        raise SettingsError(
+            f"--ray: each machine of the cluster must have the same packages, one has "
+            f"{', '.join(differences)}"
+        )
+    be_quiet()
+    return function(*arguments)
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in _PACKAGES}

@@ -1,0 +1,145 @@
+"""The command line of the parity check: live predictions and signals against a backtest's."""
+
+import argparse
+from dataclasses import dataclass
+from typing import Any
+
+from freqai_lstm.bridge.incidents import INCIDENTS_NAME, read_incidents
+from freqai_lstm.regressor import MODEL_TIMESTAMP
+from freqai_lstm.score import spread_columns
+from freqai_lstm.tools.command import add_bot_options, freqai_configuration, print_table
+from freqai_lstm.tools.parity.replayed import LiveRecord, Replay, read_live_records
+
+# Sums in another order, and averages that forget a start 300 candles ago; nothing larger.
+TOLERANCE = 1e-5
+# A factor makes the spread of an ensemble as large as its error, and so what rounding does to it.
+SPREAD_TOLERANCE = 1e-4
+_HEADERS = (
+    "Pair",
+    "Candles",
+    "Models",
+    "Model gone",
+    "Largest difference",
+    "Apart",
+    "Predicted by one",
+    "Signals",
+    "Given by one",
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One pair, candle by candle.
+
+    :param pair: The pair.
+    :param candles: Candles compared.
+    :param models: Models that predicted them.
+    :param gone: Candles whose model FreqAI has deleted since (``purge_old_models``).
+    :param largest: Largest absolute difference of a predicted label; labels are in standard
+        deviations.
+    :param apart: Candles with a difference of a label or a spread above its tolerance.
+    :param unlike: Candles that only one of the two predicted.
+    :param signals: Entries and exits that both gave on candles that both predicted.
+    :param missed: Signals that only one of the two gave there.
+    """
+
+    pair: str
+    candles: int
+    models: int
+    gone: int
+    largest: float
+    apart: int
+    unlike: int
+    signals: int
+    missed: int
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether live was what the backtest is."""
+        return self.apart == self.unlike == self.missed == 0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``parity``, and as ``run`` what takes them and gives the exit code."""
+    parser.description = (
+        "Predict the candles that a live or dry-run bot predicted once more, from stored "
+        "candles and with the same models, as a backtest does, and compare predictions and "
+        "signals candle by candle. Needs the candles of that time in the data directory: "
+        "freqtrade download-data gets them. Takes freqtrade's own options: use the bot's."
+    )
+    add_bot_options(parser)
+    parser.set_defaults(run=run_parity)
+
+
+def run_parity(args: argparse.Namespace) -> int:
+    """Print a table of the differences, and one of what failed while the bot ran.
+
+    :raises ParityError: If there are no live predictions, or candles are missing.
+    """
+    config = freqai_configuration(vars(args))
+    replay = Replay(config)
+    records = read_live_records(replay.folder, args.pairs)
+    comparisons = [compare(record, replay) for record in records]
+    print_table(
+        f"PARITY: live predictions against a backtest's, tolerance {TOLERANCE:g}",
+        _HEADERS,
+        [_row(comparison) for comparison in comparisons],
+    )
+    incidents = read_incidents(replay.folder / INCIDENTS_NAME)
+    if incidents:
+        print_table(
+            "INCIDENTS: what failed while the bot ran on",
+            ("Pair", "Failed", "Count", "First", "Last", "Latest message"),
+            [
+                (each.pair, each.kind, each.count, each.first, each.last, each.message)
+                for each in incidents
+            ],
+        )
+    else:
+        print("No incidents: nothing failed while the bot ran.")
+    return 0 if all(comparison.is_equal for comparison in comparisons) else 1
+
+
+def _row(comparison: Comparison) -> list[Any]:
+    return [
+        comparison.pair,
+        comparison.candles,
+        comparison.models,
+        comparison.gone,
+        f"{comparison.largest:.2g}",
+        comparison.apart,
+        comparison.unlike,
+        comparison.signals,
+        comparison.missed,
+    ]
+
+
+def compare(record: LiveRecord, replay: Replay) -> Comparison:
+    """Compare what a bot did live with what a backtest of the same models does.
+
+    :param record: The bot's predictions of a pair.
+    :param replay: What predicts them again.
+    """
+    again, gone = replay.predict(record)
+    live = record.candles[record.candles["date"].isin(again["date"])].reset_index(drop=True)
+    again = again.sort_values("date").reset_index(drop=True)
+    labels = list(live.columns.drop(["date", "do_predict", MODEL_TIMESTAMP]))
+    both = (live["do_predict"] == 1) & (again["do_predict"] == 1)
+    spreads = set(spread_columns(labels))
+    tolerance = [SPREAD_TOLERANCE if name in spreads else TOLERANCE for name in labels]
+    difference = (live.loc[both, labels] - again.loc[both, labels]).abs()
+    allowed = tolerance * (1 + again.loc[both, labels].abs())
+    startup = int(replay.strategy.startup_candle_count)
+    shown = replay.signals(record.pair, live[both], candles_known=startup + 1)
+    tested = replay.signals(record.pair, again[both])
+    return Comparison(
+        pair=record.pair,
+        candles=len(live),
+        models=int(live[MODEL_TIMESTAMP].nunique()),
+        gone=gone,
+        largest=float(difference.drop(columns=spreads & set(labels)).to_numpy().max(initial=0.0)),
+        apart=int((difference > allowed).any(axis=1).sum()),
+        unlike=int((live["do_predict"] != again["do_predict"]).sum()),
+        signals=int((shown & tested).to_numpy().sum()),
+        missed=int((shown ^ tested).to_numpy().sum()),
+    )

@@ -1,0 +1,188 @@
+"""The figures of a report: how good each forecast of a pair was, whole and window by window."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from freqai_lstm.score import Signals, forward_return
+from freqai_lstm.tools.predictions import PairPredictions
+from freqai_lstm.tools.report.uncertainty import SpreadFigures, overall_spreads, pair_spreads
+from freqai_lstm.tools.statistics import (
+    CalibrationBin,
+    Estimate,
+    Statistic,
+    calibration,
+    correlation,
+    mean_statistic,
+    r_squared,
+    rank_correlation,
+    sign_accuracy,
+)
+
+RETURN_HORIZONS = (1, 4, 12, 24)
+"""Candles ahead at which the score is compared with forward returns."""
+
+FORECASTS = {"model": "predicted", "persistence": "present", "truth": "true"}
+"""The forecasts of the score h candles ahead, and the columns they are in.
+
+``persistence`` takes the true present score for the forecast. ``truth`` is the score that came
+true: no forecast can be better, and ahead of time nobody has it.
+"""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """How good one forecast was over some candles.
+
+    ``correlation``, ``r_squared``, ``sign_accuracy`` and ``calibration`` compare it with the true
+    score h candles ahead. ``rank_ic`` is its rank correlation with forward returns, by candles
+    ahead.
+    """
+
+    correlation: Estimate
+    r_squared: float
+    sign_accuracy: float
+    rank_ic: Mapping[int, Estimate]
+    calibration: Sequence[CalibrationBin]
+
+
+@dataclass(frozen=True)
+class Period:
+    """The figures of a pair, over one training window's candles or all.
+
+    ``gain`` is the model's correlation less that of persistence. ``spread_ratio`` is the standard
+    deviation of the predictions over that of the truth. ``above`` and ``below`` are the shares of
+    predicted candles beyond the strategy's thresholds, ``return_head`` the rank correlation of the
+    predicted with forward returns; both may be missing.
+    """
+
+    start: pd.Timestamp
+    end: pd.Timestamp
+    candles: int
+    compared: int
+    predicted_share: float
+    spread_ratio: float
+    gain: Estimate
+    above: float | None
+    below: float | None
+    forecasts: Mapping[str, Forecast]
+    return_head: Mapping[int, Estimate] | None
+
+
+@dataclass(frozen=True)
+class PairFigures:
+    """The figures of a pair: over all candles, and for each training window by its stamp.
+
+    ``spreads`` are those of an ensemble, by label, for the score and for all labels.
+    """
+
+    pair: str
+    whole: Period
+    windows: Mapping[int, Period]
+    spreads: Mapping[str, SpreadFigures]
+
+
+@dataclass(frozen=True)
+class OverallFigures:
+    """Means over all pairs, with errors that count a candle once however many pairs have it.
+
+    ``spreads`` are those of the score and the mean over all labels; empty for single networks.
+    """
+
+    correlation: Estimate
+    persistence: Estimate
+    gain: Estimate
+    rank_ic: Mapping[str, Mapping[int, Estimate]]
+    return_head: Mapping[int, Estimate] | None
+    spreads: Mapping[str, SpreadFigures]
+
+
+def pair_figures(pair: PairPredictions, signals: Signals | None) -> PairFigures:
+    """Return the figures of a pair.
+
+    :param pair: Predictions and truth.
+    :param signals: The strategy's thresholds, if it has any.
+    """
+    windows = {
+        stamp: _period(pair, signals, pair.candles["window"] == stamp) for stamp in pair.windows
+    }
+    everything = pd.Series(True, index=pair.candles.index)
+    whole = _period(pair, signals, everything)
+    return PairFigures(pair.pair, whole, windows, pair_spreads(pair))
+
+
+def overall_figures(pairs: Sequence[PairPredictions]) -> OverallFigures:
+    """Return the means over pairs."""
+    horizon = pairs[0].horizon
+    scores = [pair.candles.where(pair.trusted) for pair in pairs]
+    model = [correlation(frame["predicted"], frame["true"]) for frame in scores]
+    persistence = [correlation(frame["present"], frame["true"]) for frame in scores]
+    gains = [ours - theirs for ours, theirs in zip(model, persistence, strict=True)]
+    with_return_head = all("predicted_return" in frame for frame in scores)
+    return OverallFigures(
+        correlation=mean_statistic(model).estimate(horizon),
+        persistence=mean_statistic(persistence).estimate(horizon),
+        gain=mean_statistic(gains).estimate(horizon),
+        rank_ic={name: _mean_rank_ic(pairs, column) for name, column in FORECASTS.items()},
+        return_head=_mean_rank_ic(pairs, "predicted_return") if with_return_head else None,
+        spreads=overall_spreads(pairs),
+    )
+
+
+def _period(pair: PairPredictions, signals: Signals | None, chosen: pd.Series) -> Period:
+    candles = pair.candles[chosen]
+    frame = candles.where(pair.trusted[chosen])
+    correlations = {
+        name: correlation(frame[column], frame["true"]) for name, column in FORECASTS.items()
+    }
+    traded = frame["predicted"] * frame["to_traded"]
+    above, below = signals.crossings(traded) if signals else (None, None)
+    spread = float(frame["true"].std())
+    return Period(
+        start=candles.index[0],
+        end=candles.index[-1],
+        candles=len(candles),
+        compared=int(pair.trusted[chosen].sum()),
+        predicted_share=float((candles["do_predict"] == 1).mean()),
+        spread_ratio=float(frame["predicted"].std()) / spread if spread > 0 else float("nan"),
+        gain=(correlations["model"] - correlations["persistence"]).estimate(pair.horizon),
+        above=above,
+        below=below,
+        forecasts={
+            name: Forecast(
+                correlation=correlations[name].estimate(pair.horizon),
+                r_squared=r_squared(frame[column], frame["true"]),
+                sign_accuracy=sign_accuracy(frame[column], frame["true"]),
+                rank_ic={
+                    ahead: _rank_ic(pair, frame[column], ahead).estimate(ahead)
+                    for ahead in RETURN_HORIZONS
+                },
+                calibration=calibration(frame[column] / spread, frame["true"] / spread),
+            )
+            for name, column in FORECASTS.items()
+        },
+        return_head=(
+            {
+                ahead: _rank_ic(pair, frame["predicted_return"], ahead).estimate(ahead)
+                for ahead in RETURN_HORIZONS
+            }
+            if "predicted_return" in frame
+            else None
+        ),
+    )
+
+
+def _rank_ic(pair: PairPredictions, forecast: pd.Series, ahead: int) -> Statistic:
+    """Return the rank correlation with the returns of the candles to come."""
+    returns = forward_return(pair.closes, ahead).reindex(forecast.index)
+    return rank_correlation(forecast, returns)
+
+
+def _mean_rank_ic(pairs: Sequence[PairPredictions], column: str) -> dict[int, Estimate]:
+    return {
+        ahead: mean_statistic(
+            [_rank_ic(pair, pair.candles[column].where(pair.trusted), ahead) for pair in pairs]
+        ).estimate(ahead)
+        for ahead in RETURN_HORIZONS
+    }

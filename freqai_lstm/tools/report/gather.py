@@ -1,0 +1,163 @@
+"""Gathers all that a report says of a finished backtest."""
+
+import logging
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from freqai_lstm.bridge.folders import identifier_folder, model_file
+from freqai_lstm.model.training import TrainingHistory
+from freqai_lstm.score import Signals
+from freqai_lstm.tools.predictions import (
+    PairPredictions,
+    load_predictions,
+    strategy_signals,
+    training_stamps,
+)
+from freqai_lstm.tools.report.figures import (
+    OverallFigures,
+    PairFigures,
+    overall_figures,
+    pair_figures,
+)
+from freqai_lstm.tools.report.trades import TradingResult, load_trades
+from freqai_lstm.tools.report.verdicts import (
+    Verdict,
+    overall_verdicts,
+    pair_verdicts,
+    tuning_verdicts,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingCurve:
+    """The losses of one training, epoch by epoch; mean squared errors of scaled labels."""
+
+    window: int
+    train_loss: list[float]
+    test_loss: list[float]
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs it ran."""
+        return len(self.train_loss)
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch with the lowest test loss, counted from 1; of the training loss without."""
+        losses = self.test_loss or self.train_loss
+        return losses.index(min(losses)) + 1 if losses else 0
+
+
+@dataclass(frozen=True)
+class PairReport:
+    """What is known of one pair."""
+
+    predictions: PairPredictions
+    figures: PairFigures
+    verdicts: Sequence[Verdict]
+    curves: Sequence[TrainingCurve]
+
+
+@dataclass(frozen=True)
+class BacktestReport:
+    """What is known of a finished backtest.
+
+    ``trading`` is a sentence where the trades are not known.
+    """
+
+    identifier: str
+    timerange: str
+    timeframe: str
+    strategy: str | None
+    model: str | None
+    horizon: int
+    weights: Sequence[float]
+    signals: Signals | None
+    overall: OverallFigures
+    verdicts: Sequence[Verdict]
+    pairs: Sequence[PairReport]
+    missing_pairs: Sequence[str]
+    trading: TradingResult | str
+
+
+def gather_report(config: Mapping[str, Any], result_file: Path | None = None) -> BacktestReport:
+    """Return the report of a finished backtest.
+
+    :param config: freqtrade's configuration, with the backtest's ``timerange``.
+    :param result_file: freqtrade's result of it; the newest if omitted.
+    :raises SkillError: If the backtest left no predictions, or the given result is of another one.
+    """
+    weights, signals = strategy_signals(config)
+    predictions = load_predictions(config, weights)
+    horizon = predictions[0].horizon
+    figures = [pair_figures(pair, signals) for pair in predictions]
+    overall = overall_figures(predictions)
+    known = {pair.pair for pair in predictions}
+    return BacktestReport(
+        identifier=config["freqai"]["identifier"],
+        timerange=config["timerange"],
+        timeframe=config["timeframe"],
+        strategy=config.get("strategy"),
+        model=config.get("freqaimodel"),
+        horizon=horizon,
+        weights=weights,
+        signals=signals,
+        overall=overall,
+        verdicts=[
+            *tuning_verdicts(config["freqai"].get("tuned_on"), config["timerange"]),
+            *overall_verdicts(overall, figures, horizon),
+        ],
+        pairs=[
+            PairReport(
+                predictions=pair,
+                figures=of_pair,
+                verdicts=pair_verdicts(of_pair, horizon, _expected_windows(config, pair)),
+                curves=training_curves(config, pair.pair, pair.windows),
+            )
+            for pair, of_pair in zip(predictions, figures, strict=True)
+        ],
+        missing_pairs=[pair for pair in config["exchange"]["pair_whitelist"] if pair not in known],
+        trading=load_trades(config, predictions, result_file),
+    )
+
+
+def _expected_windows(config: Mapping[str, Any], pair: PairPredictions) -> int:
+    """Return how many training windows of the timerange end where the pair has candles."""
+    first, last = (pair.closes.index[position].timestamp() for position in (0, -1))
+    return sum(first <= stamp <= last for stamp in training_stamps(config))
+
+
+def training_curves(
+    config: Mapping[str, Any], pair: str, windows: tuple[int, ...]
+) -> list[TrainingCurve]:
+    """Return the curves of the models that were kept and are of this package, oldest first.
+
+    A backtest keeps them unless ``freqai.save_backtest_models`` is false.
+    """
+    histories = {window: _history(config, pair, window) for window in windows}
+    return [
+        TrainingCurve(window, list(history.train_loss), list(history.test_loss))
+        for window, history in histories.items()
+        if history is not None
+    ]
+
+
+def _history(config: Mapping[str, Any], pair: str, window: int) -> TrainingHistory | None:
+    file = model_file(identifier_folder(config), pair, window)
+    if not file.is_file():
+        return None
+    try:
+        # As FreqAI loads it; the network's weights are of no use here.
+        checkpoint = torch.load(file, map_location="cpu", weights_only=False)
+    except (pickle.UnpicklingError, AttributeError, ImportError, RuntimeError, EOFError) as error:
+        logger.warning(f"{file}: its training curve is left out, cannot be read: {error}")
+        return None
+    history = getattr(checkpoint.get("pytrainer"), "history", None)
+    return history if isinstance(history, TrainingHistory) else None

@@ -1,0 +1,168 @@
+"""Writes a report: for people as one HTML page that needs no network, for machines as JSON."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from plotly.offline import get_plotlyjs
+
+from freqai_lstm.files import replacing
+from freqai_lstm.tools.report.figures import RETURN_HORIZONS
+from freqai_lstm.tools.report.gather import BacktestReport, PairReport
+from freqai_lstm.tools.report.plots import (
+    LINE_POINTS,
+    MODEL,
+    PERSISTENCE,
+    RETURN_HEAD,
+    SCATTER_POINTS,
+    calibration_plot,
+    correlation_plot,
+    coverage_plot,
+    equity_plot,
+    rank_ic_plot,
+    scatter_plot,
+    timeline_plot,
+    training_plot,
+)
+from freqai_lstm.tools.report.trades import TradingResult
+from freqai_lstm.tools.statistics import Estimate
+
+_NONE = "-"
+
+
+def write_page(report: BacktestReport, file: Path) -> None:
+    """Write the page, plotly's library included."""
+    environment = Environment(
+        loader=PackageLoader("freqai_lstm.tools.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": _number, "share": _share, "estimate": _estimate}
+    page = environment.get_template("page.html").render(
+        report=report,
+        trading=report.trading if isinstance(report.trading, TradingResult) else None,
+        horizons=RETURN_HORIZONS,
+        forecasts=_forecast_names(report.horizon),
+        overall_plots=dict(_overall_plots(report)),
+        pair_plots=[dict(_pair_plots(report, pair)) for pair in report.pairs],
+        line_points=LINE_POINTS,
+        scatter_points=SCATTER_POINTS,
+        plotly=get_plotlyjs(),
+    )
+    with replacing(file) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _forecast_names(horizon: int) -> dict[str, str]:
+    """Return the forecasts worth showing; of the present candle, persistence is the truth."""
+    if not horizon:
+        return {"model": "model", "truth": "true present score"}
+    return {
+        "model": "model",
+        "persistence": "persistence (true present score)",
+        "truth": f"true score {horizon} ahead (hindsight)",
+    }
+
+
+def _overall_plots(report: BacktestReport) -> Iterator[tuple[str, str]]:
+    if isinstance(report.trading, TradingResult):
+        yield "Equity against buying and holding", _embedded(equity_plot(report.trading))
+    if report.horizon:
+        figures = [pair.figures for pair in report.pairs]
+        yield "Correlation with the true score", _embedded(correlation_plot(figures))
+    overall = report.overall
+    series = {
+        "model": (MODEL, overall.rank_ic["model"]),
+        "present score": (PERSISTENCE, overall.rank_ic["persistence"]),
+    }
+    if overall.return_head is not None:
+        series["return head"] = (RETURN_HEAD, overall.return_head)
+    yield "Rank correlation with forward returns, mean over pairs", _embedded(rank_ic_plot(series))
+
+
+def _pair_plots(report: BacktestReport, pair: PairReport) -> Iterator[tuple[str, str]]:
+    trades = report.trading.trades if isinstance(report.trading, TradingResult) else None
+    timeline = timeline_plot(pair.predictions, report.signals, trades)
+    yield "Price, trades and the score that is traded", _embedded(timeline)
+    if pair.figures.whole.compared:
+        yield "Predicted against true score", _embedded(scatter_plot(pair.predictions))
+        yield "Calibration", _embedded(calibration_plot(pair.figures))
+    if pair.figures.spreads:
+        yield "Spread against error", _embedded(coverage_plot(pair.predictions))
+    if pair.curves:
+        yield "Training", _embedded(training_plot(pair.curves))
+
+
+def _embedded(figure: go.Figure) -> str:
+    """Return a figure as JSON that may stand within a script element."""
+    return str(figure.to_json()).replace("</", "<\\/")
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return _NONE if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _share(value: float | None) -> str:
+    return _NONE if value is None or math.isnan(value) else f"{100 * value:.1f} %"
+
+
+def _estimate(estimate: Estimate) -> str:
+    if math.isnan(estimate.value):
+        return _NONE
+    error = estimate.standard_error
+    star = "*" if estimate.differs_from_zero else ""
+    return f"{estimate.value:.3f}{star}" + ("" if math.isnan(error) else f" ± {error:.3f}")
+
+
+def write_json(report: BacktestReport, file: Path) -> None:
+    """Write all figures and verdicts, without the candles, as JSON.
+
+    What is not defined is null.
+    """
+    plain = {
+        name: _plain(getattr(report, name))
+        for name in (field.name for field in fields(report))
+        if name not in ("pairs", "trading")
+    }
+    plain["pairs"] = [
+        {
+            "pair": pair.figures.pair,
+            "verdicts": _plain(pair.verdicts),
+            "whole": _plain(pair.figures.whole),
+            "windows": _plain(pair.figures.windows),
+            "spreads": _plain(pair.figures.spreads),
+            "trainings": [
+                _plain(curve) | {"epochs": curve.epochs, "best_epoch": curve.best_epoch}
+                for curve in pair.curves
+            ],
+        }
+        for pair in report.pairs
+    ]
+    trading = report.trading
+    plain["trading"] = _plain(trading.figures) if isinstance(trading, TradingResult) else None
+    with replacing(file) as temporary:
+        temporary.write_text(json.dumps(plain, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can hold."""
+    if isinstance(value, Estimate):
+        figures = {"value": value.value, "standard_error": value.standard_error}
+        return _plain(figures | {"p_value": value.p_value})
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

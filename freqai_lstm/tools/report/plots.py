@@ -1,0 +1,253 @@
+"""The plots of a report, drawn with plotly."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from freqai_lstm.score import Signals
+from freqai_lstm.tools.predictions import SCORE, PairPredictions
+from freqai_lstm.tools.report.figures import PairFigures
+from freqai_lstm.tools.report.gather import TrainingCurve
+from freqai_lstm.tools.report.trades import TradingResult
+from freqai_lstm.tools.report.uncertainty import ALL_LABELS, coverage
+from freqai_lstm.tools.statistics import Estimate
+
+LINE_POINTS = 2000
+SCATTER_POINTS = 1000
+
+MODEL, PERSISTENCE, TRUTH, RETURN_HEAD = "#1f5fbf", "#c2570c", "#6b7280", "#0f7b4f"
+_WINDOW_COLOURS = ("#1f5fbf", "#c2570c", "#0f7b4f", "#8a3ffc", "#9f1853", "#006d75", "#7a5c00")
+_ERROR_BARS = 1.96
+
+
+def rank_ic_plot(series: Mapping[str, tuple[str, Mapping[int, Estimate]]]) -> go.Figure:
+    """Draw rank correlations with forward returns, with intervals of 95 %.
+
+    :param series: Colour and figures by name.
+    """
+    figure = _figure("candles ahead", "rank correlation")
+    for name, (colour, estimates) in series.items():
+        figure.add_bar(
+            name=name,
+            x=[str(ahead) for ahead in estimates],
+            y=[estimate.value for estimate in estimates.values()],
+            error_y=_error_bars(estimates.values()),
+            marker_color=colour,
+        )
+    figure.update_xaxes(type="category")
+    return figure
+
+
+def correlation_plot(pairs: Sequence[PairFigures]) -> go.Figure:
+    """Draw each pair's correlation with the true score, beside that of persistence."""
+    figure = _figure("", "correlation with the true score")
+    for name, label, colour in (
+        ("model", "model", MODEL),
+        ("persistence", "persistence", PERSISTENCE),
+    ):
+        estimates = [pair.whole.forecasts[name].correlation for pair in pairs]
+        figure.add_bar(
+            name=label,
+            x=[pair.pair.split("/")[0] for pair in pairs],
+            y=[estimate.value for estimate in estimates],
+            error_y=_error_bars(estimates),
+            marker_color=colour,
+        )
+    return figure
+
+
+def equity_plot(result: TradingResult) -> go.Figure:
+    """Draw the account after each closed trade, and the value of buying and holding."""
+    figure = _figure("", "value, 1 at the start")
+    equity = pd.concat([result.equity, result.equity.iloc[-1:].set_axis(result.held.index[-1:])])
+    held = extremes(result.held, LINE_POINTS)
+    figure.add_scatter(
+        name="strategy", x=equity.index, y=equity, line={"color": MODEL, "shape": "hv"}
+    )
+    figure.add_scatter(name="buy and hold", x=held.index, y=held, line={"color": TRUTH})
+    return figure
+
+
+def scatter_plot(pair: PairPredictions) -> go.Figure:
+    """Draw the true over the predicted score, in standard deviations of the truth."""
+    compared = pair.candles[pair.trusted]
+    drawn = compared.sample(min(SCATTER_POINTS, len(compared)), random_state=0)
+    scale = compared["true"].std()
+    figure = _figure("predicted", "true")
+    for number, window in enumerate(pair.windows):
+        rows = drawn[drawn["window"] == window]
+        figure.add_scatter(
+            name=_window_name(window),
+            x=rows["predicted"] / scale,
+            y=rows["true"] / scale,
+            mode="markers",
+            marker={
+                "color": _WINDOW_COLOURS[number % len(_WINDOW_COLOURS)],
+                "size": 5,
+                "opacity": 0.6,
+            },
+        )
+    ends = [
+        float((compared["predicted"] / scale).min()),
+        float((compared["predicted"] / scale).max()),
+    ]
+    figure.add_scatter(name="perfect", x=ends, y=ends, mode="lines", line=_dashed(TRUTH))
+    return figure
+
+
+def calibration_plot(pair: PairFigures) -> go.Figure:
+    """Draw the mean true over the mean predicted score of bins of similar predictions."""
+    bins = pair.whole.forecasts["model"].calibration
+    figure = _figure("mean prediction of a bin", "mean truth")
+    predicted = [part.predicted for part in bins]
+    figure.add_scatter(
+        name="bins",
+        x=predicted,
+        y=[part.true for part in bins],
+        mode="lines+markers",
+        line={"color": MODEL},
+        error_y={
+            "type": "data",
+            "array": [_ERROR_BARS * part.true_error for part in bins],
+            "thickness": 1,
+        },
+    )
+    figure.add_scatter(name="perfect", x=predicted, y=predicted, mode="lines", line=_dashed(TRUTH))
+    return figure
+
+
+def coverage_plot(pair: PairPredictions) -> go.Figure:
+    """Draw how often the truth lies within so many spreads of the prediction."""
+    shares = coverage(pair)
+    figure = _figure("spreads around the prediction", "share of truths within")
+    lines = {SCORE: {"color": MODEL}, ALL_LABELS: {"color": PERSISTENCE}, "normal": _dashed(TRUTH)}
+    for name, line in lines.items():
+        figure.add_scatter(name=name, x=shares.index, y=shares[name], mode="lines", line=line)
+    figure.update_yaxes(range=[0, 1.02])
+    return figure
+
+
+def training_plot(curves: Sequence[TrainingCurve]) -> go.Figure:
+    """Draw the losses of each training, epoch by epoch."""
+    figure = _figure("epoch", "loss")
+    for number, curve in enumerate(curves):
+        colour = _WINDOW_COLOURS[number % len(_WINDOW_COLOURS)]
+        for name, losses, dash in (
+            ("train", curve.train_loss, "dot"),
+            ("test", curve.test_loss, "solid"),
+        ):
+            figure.add_scatter(
+                name=f"{_window_name(curve.window)} {name}",
+                x=list(range(1, len(losses) + 1)),
+                y=losses,
+                mode="lines+markers",
+                line={"color": colour, "dash": dash},
+            )
+    return figure
+
+
+def timeline_plot(
+    pair: PairPredictions, signals: Signals | None, trades: pd.DataFrame | None
+) -> go.Figure:
+    """Draw the price with the trades, and below it the predicted and the true traded score."""
+    candles = pair.candles
+    figure = make_subplots(
+        rows=2, cols=1, shared_xaxes=True, row_heights=[0.5, 0.5], vertical_spacing=0.04
+    )
+    _style(figure, height=560)
+    price = extremes(candles["close"], LINE_POINTS)
+    figure.add_scatter(
+        name="close", x=price.index, y=price, line={"color": "#111827", "width": 1}, row=1, col=1
+    )
+    if trades is not None:
+        _add_trades(figure, trades[trades["pair"] == pair.pair])
+    for name, column, colour in (("true", "true", TRUTH), ("predicted", "predicted", MODEL)):
+        score = candles[column].where(candles["do_predict"] == 1) * candles["to_traded"]
+        drawn = extremes(score, LINE_POINTS)
+        line = {"color": colour, "width": 1}
+        figure.add_scatter(name=name, x=drawn.index, y=drawn, line=line, row=2, col=1)
+    for threshold in signals.score_thresholds if signals else ():
+        figure.add_hline(y=threshold, line=_dashed("#9f1853"), row=2, col=1)
+    figure.update_yaxes(title_text="price", row=1, col=1)
+    figure.update_yaxes(title_text="score", row=2, col=1)
+    return figure
+
+
+def extremes(series: pd.Series, points: int) -> pd.Series:
+    """Return a series for drawing: the lowest and the highest value of each stretch.
+
+    :param series: Values in order; NaN is dropped.
+    :param points: About how many to keep; a shorter series stays whole.
+    """
+    series = series.dropna()
+    if len(series) <= points:
+        return series
+    stretch = np.arange(len(series)) * (points // 2) // len(series)
+    values = series.reset_index(drop=True).groupby(stretch)
+    return series.iloc[sorted({*values.idxmin(), *values.idxmax()})]
+
+
+def _add_trades(figure: go.Figure, trades: pd.DataFrame) -> None:
+    short = trades["is_short"].astype(bool)
+    exits = trades.set_index("close_date")
+    for name, rows, symbol, colour in (
+        ("long", trades[~short], "triangle-up", RETURN_HEAD),
+        ("short", trades[short], "triangle-down", "#b42318"),
+    ):
+        figure.add_scatter(
+            name=name,
+            x=rows["open_date"],
+            y=rows["open_rate"],
+            mode="markers",
+            marker={"symbol": symbol, "size": 10, "color": colour},
+            row=1,
+            col=1,
+        )
+    figure.add_scatter(
+        name="exit",
+        x=exits.index,
+        y=exits["close_rate"],
+        mode="markers",
+        marker={"symbol": "x-thin", "size": 8, "line": {"width": 2, "color": "#111827"}},
+        text=[
+            f"{100 * profit:.2f} % ({reason})"
+            for profit, reason in zip(exits["profit_ratio"], exits["exit_reason"], strict=True)
+        ],
+        row=1,
+        col=1,
+    )
+
+
+def _figure(x_title: str, y_title: str) -> go.Figure:
+    figure = go.Figure()
+    _style(figure, height=340)
+    figure.update_xaxes(title_text=x_title)
+    figure.update_yaxes(title_text=y_title)
+    return figure
+
+
+def _style(figure: go.Figure, height: int) -> None:
+    figure.update_layout(
+        template="plotly_white",
+        height=height,
+        margin={"l": 55, "r": 10, "t": 10, "b": 45},
+        font={"color": "#111827", "size": 12},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0},
+        hovermode="closest",
+    )
+
+
+def _error_bars(estimates: Iterable[Estimate]) -> dict[str, object]:
+    errors = [_ERROR_BARS * estimate.standard_error for estimate in estimates]
+    return {"type": "data", "array": errors, "thickness": 1}
+
+
+def _dashed(colour: str) -> dict[str, object]:
+    return {"color": colour, "dash": "dash", "width": 1}
+
+
+def _window_name(window: int) -> str:
+    return f"{pd.Timestamp(window, unit='s'):%Y-%m-%d}"

@@ -1,0 +1,160 @@
+"""The command line of the search."""
+
+import argparse
+import json
+import re
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+from freqtrade.util import get_progress_tracker
+from optuna.trial import FrozenTrial, TrialState
+
+from freqai_lstm.exceptions import SettingsError
+from freqai_lstm.tools.command import (
+    add_freqtrade_options,
+    add_pool_options,
+    freqai_configuration,
+    positive,
+    print_table,
+)
+from freqai_lstm.tools.pool import open_pool
+from freqai_lstm.tools.tune.plan import NAMES, OBJECTIVES, TuningPlan, overlay, search_space
+from freqai_lstm.tools.tune.search import Search
+from freqai_lstm.tools.tune.study import FINISHED, open_study, study_file
+
+_SHOWN = 10
+_NOTE = """\
+Objective: mean over pairs and seeds ± standard deviation over seeds. Gain: correlation less that of
+persistence (the present score taken as the forecast) ± Newey-West standard error. The best of many
+trials is partly luck: judge it on candles that the search has not seen."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``tune``, and as ``run`` what takes them and gives the exit code."""
+    parser.description = (
+        "Search parameters of the network and of its training for the best skill out of sample, "
+        "walk-forward over the timerange. Needs candles on disk and no exchange. The study is "
+        "kept in tune/NAME.sqlite3 of the user directory: the same command goes on where it was "
+        "stopped or killed. Choose a timerange that you will not judge the model on."
+    )
+    add_freqtrade_options(parser)
+    parser.add_argument("--name", default="study", metavar="NAME", help="(%(default)s)")
+    parser.add_argument(
+        "--trials",
+        type=positive,
+        default=50,
+        metavar="N",
+        help="trials that the study has in the end (%(default)s)",
+    )
+    parser.add_argument(
+        "--objective",
+        choices=list(OBJECTIVES),
+        default="correlation",
+        help=(
+            "correlation of the predicted with the true score, or rank correlation of the return "
+            "head with the return (%(default)s)"
+        ),
+    )
+    parser.add_argument(
+        "--parameters", nargs="+", metavar="NAME", help=f"only these of: {', '.join(NAMES)}"
+    )
+    parser.add_argument(
+        "--train-period-days",
+        nargs=2,
+        type=int,
+        metavar=("MIN", "MAX"),
+        help="search the training period as well",
+    )
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, default=[1], metavar="N", help="train with each (1)"
+    )
+    add_pool_options(parser, jobs=1)
+    parser.set_defaults(run=run_tune)
+
+
+def run_tune(args: argparse.Namespace) -> int:
+    """Run the trials that are missing, and print the best ones and what to configure.
+
+    :return: 0, or 1 if no trial could be finished.
+    :raises SettingsError: If something asked for cannot be searched.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", args.name):
+        raise SettingsError(f"--name: must be of letters, digits, - and _, was {args.name!r}")
+    options = vars(args) | dict.fromkeys(("name", "trials", "objective", "parameters"))
+    space = search_space(args.parameters, args.train_period_days)
+    plan = TuningPlan(args.name, freqai_configuration(options), args.objective, args.seeds, space)
+    plan.check()
+    with open_study(plan) as study:
+        _search(plan, study, args)
+        return _show(plan, study)
+
+
+def _search(plan: TuningPlan, study: optuna.Study, args: argparse.Namespace) -> None:
+    """Run trials until the study has enough, with a progress bar over their runs."""
+    finished = len(study.get_trials(states=FINISHED))
+    if finished >= args.trials:
+        return
+    log, runs = study_file(plan).with_suffix(".log"), len(plan.pairs) * len(plan.seeds)
+    with (
+        open_pool(args.jobs, args.ray, log=log) as pool,
+        get_progress_tracker() as progress,
+        warnings.catch_warnings(),
+    ):
+        # Optuna warns of configured values out of the range that it looks for others in.
+        warnings.filterwarnings("ignore", message="Fixed parameter", category=UserWarning)
+        bar = progress.add_task("Tuning", total=args.trials * runs, completed=finished * runs)
+        search = Search(
+            plan, study, pool, args.jobs, lambda done: progress.update(bar, advance=done)
+        )
+        search.run(args.trials - finished)
+
+
+def _show(plan: TuningPlan, study: optuna.Study) -> int:
+    """Print the best trials, what became of the others, and the configuration of the best."""
+    complete = study.get_trials(states=(TrialState.COMPLETE,))
+    failed = [
+        trial
+        for trial in study.get_trials(states=(TrialState.FAIL,))
+        if "failure" in trial.user_attrs
+    ]
+    for trial in failed[:3]:
+        print(f"Trial {trial.number} failed: {trial.user_attrs['failure']}")
+    if not complete:
+        print(f"No trial was finished. Log: {study_file(plan).with_suffix('.log')}")
+        return 1
+    complete.sort(key=lambda trial: -trial.values[0])
+    best = complete[:_SHOWN]
+    best += [trial for trial in complete[_SHOWN:] if "configured" in trial.user_attrs]
+    names = [parameter.name for parameter in plan.space]
+    print_table(
+        f"{plan.objective.upper()} {plan.horizon} CANDLE(S) AHEAD, {plan.tuned_on}",
+        ("Trial", "Objective", "Pairs", "Gain", *names),
+        [_cells(trial, names) for trial in best],
+    )
+    print(_NOTE)
+    pruned = len(study.get_trials(states=(TrialState.PRUNED,)))
+    print(
+        f"{len(complete)} trials finished, {pruned} given up early, {len(failed)} failed. "
+        f"Persistence: {complete[0].user_attrs['persistence']:.3f}. Study: {study_file(plan)}"
+    )
+    identifier = f"{plan.config['freqai']['identifier']}-{plan.name}"
+    found = overlay(identifier, plan.tuned_on, plan.space, complete[0].params)
+    print("The best trial, to put into the configuration or a file of its own:\n")
+    print(json.dumps(found, indent=4))
+    return 0
+
+
+def _cells(trial: FrozenTrial, names: Sequence[str]) -> list[Any]:
+    attributes = trial.user_attrs
+    pairs = attributes["pairs"].values()
+    spread = attributes["seed_std"]
+    gain, error = attributes["gain"], attributes["gain_error"]
+    return [
+        f"{trial.number}{' (as configured)' if 'configured' in attributes else ''}",
+        f"{trial.values[0]:.3f}" + ("" if spread is None else f" ± {spread:.3f}"),
+        f"{min(pairs):.3f} .. {max(pairs):.3f}",
+        "-" if gain is None or error is None else f"{gain:.3f} ± {error:.3f}",
+        *(f"{trial.params[name]:.3g}" for name in names),
+    ]

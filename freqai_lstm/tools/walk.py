@@ -1,0 +1,270 @@
+"""Walks FreqAI forward over stored candles: the one way in which all commands do.
+
+Features of a pair are computed once, here; models are trained and predict wherever a task runs, in
+a folder of its own, by FreqAI's own backtesting. What it saved of them comes back.
+"""
+
+import copy
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import process_time
+from typing import Any
+
+import numpy as np
+import torch
+from freqtrade.commands.optimize_commands import setup_optimize_configuration
+from freqtrade.enums import RunMode
+from freqtrade.exceptions import ConfigurationError
+from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
+from freqtrade.freqai.freqai_interface import IFreqaiModel
+from freqtrade.optimize.backtesting import Backtesting
+from pandas import DataFrame
+
+from freqai_lstm.bridge.folders import (
+    Artefacts,
+    Window,
+    collect,
+    identifier_folder,
+    timerange_text,
+)
+from freqai_lstm.bridge.internals import start_strategy
+from freqai_lstm.bridge.kitchen import (
+    PreparedDataKitchen,
+    has_candles,
+    label_names,
+    without_predictions,
+)
+from freqai_lstm.bridge.offline import load_offline_strategy
+from freqai_lstm.regressor import LSTMRegressor
+from freqai_lstm.tools.candles import stored_candles, with_history
+
+# Where a bot reports to, with tokens and passwords; and a second copy of everything.
+_PRIVATE_SECTIONS = (
+    *("api_server", "discord", "external_message_consumer", "telegram", "webhook"),
+    "original_config",
+)
+# Paths of the machine that the project comes from.
+_PATHS = ("freqaimodel_path", "recursive_strategy_search", "strategy_path")
+
+
+@dataclass(frozen=True)
+class Task:
+    """Consecutive windows of one pair that one worker trains, oldest first."""
+
+    windows: tuple[Window, ...]
+
+    @property
+    def pair(self) -> str:
+        """The pair of all windows."""
+        return self.windows[0].pair
+
+    @property
+    def timerange(self) -> str:
+        """The candles that its models predict; FreqAI cuts it into just these windows."""
+        return timerange_text(self.windows[0].start, self.windows[-1].stop)
+
+
+@dataclass
+class Outcome:
+    """The models of a task that were trained, and why others were not, by ``model_filename``.
+
+    ``core_seconds`` is what training and predicting took.
+    """
+
+    artefacts: dict[str, Artefacts] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    core_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Project:
+    """A strategy and its prediction model, to be opened in any folder of any machine.
+
+    ``config`` has neither paths nor keys of an account. ``files`` are the strategy, the prediction
+    model and what lies beside them, by their paths in a user directory. ``models`` is the folder
+    that the identifier has at home.
+    """
+
+    config: dict[str, Any]
+    files: dict[str, bytes]
+    models: Path
+
+    def open(self, userdir: Path, timerange: str) -> Any:
+        """Return the strategy with its regressor, as a backtest of the timerange loads them.
+
+        :param userdir: An empty folder, the user directory of this backtest.
+        :param timerange: The timerange.
+        """
+        for name, content in self.files.items():
+            file = userdir / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        (userdir / "models").mkdir()
+        config = copy.deepcopy(self.config) | {"user_data_dir": userdir, "timerange": timerange}
+        return load_offline_strategy(config)
+
+
+def pack_project(config: Mapping[str, Any], strategy: Any, threads: int = 1) -> Project:
+    """Pack a strategy whose prediction model is loaded.
+
+    :param config: freqtrade's configuration.
+    :param strategy: The strategy.
+    :param threads: Most CPU threads that a worker may use.
+    """
+    left_out = (*_PRIVATE_SECTIONS, *_PATHS)
+    packed = copy.deepcopy({key: value for key, value in config.items() if key not in left_out})
+    packed["exchange"] = {key: packed["exchange"][key] for key in ("name", "pair_whitelist")}
+    if isinstance(strategy.freqai, LSTMRegressor):
+        trainer = packed["freqai"].setdefault("model_training_parameters", {})
+        trainer = trainer.setdefault("trainer_kwargs", {})
+        # A bar for each epoch would tear the one over all models.
+        trainer.update(progress_bar=False, num_threads=min(trainer.get("num_threads", 1), threads))
+    files: dict[str, bytes] = {}
+    for folder, owner in (("strategies", strategy), ("freqaimodels", strategy.freqai)):
+        file = Path(owner.__file__)
+        beside = [*file.parent.glob("*.py"), *file.parent.glob(f"{file.stem}.json")]
+        files |= {f"{folder}/{path.name}": path.read_bytes() for path in beside}
+    return Project(packed, files, identifier_folder(config))
+
+
+@dataclass(frozen=True)
+class WalkForward:
+    """A strategy with its prediction model, ready to walk forward, and the candles of its pairs.
+
+    ``candles`` reach back before the timerange as far as training and warm-up need.
+    """
+
+    config: dict[str, Any]
+    strategy: Any
+    candles: dict[str, DataFrame]
+
+    def features(self, pair: str) -> DataFrame | None:
+        """Return a pair's candles with the features over the whole range.
+
+        The strategy populates its indicators as in a backtest. At the moment when FreqAI would
+        train, its features are taken, and it goes on without predictions.
+
+        :param pair: A pair with candles.
+        :return: None if the pair has no candles of a timeframe of the features; the log says which.
+        :raises SettingsError: If the identifier's models were trained on other labels or features.
+        :raises OperationalException: If a correlated pair has no candles.
+        """
+        regressor = self.strategy.freqai
+        taken: list[DataFrame] = []
+
+        def start_backtesting(
+            dataframe: DataFrame, metadata: dict[str, Any], dk: FreqaiDataKitchen, strategy: Any
+        ) -> FreqaiDataKitchen:
+            if has_candles(strategy, pair, self.config):
+                taken.append(
+                    dk.use_strategy_to_populate_indicators(
+                        strategy, prediction_dataframe=dataframe, pair=pair
+                    )
+                )
+            dk.return_dataframe = without_predictions(
+                dataframe, label_names(strategy, dataframe, metadata)
+            )
+            return dk
+
+        regressor.start_backtesting = start_backtesting
+        try:
+            self.strategy.advise_indicators(self.candles[pair].copy(), {"pair": pair})
+        finally:
+            del regressor.start_backtesting
+        return taken[0] if taken else None
+
+
+@contextmanager
+def opened_backtesting(config: dict[str, Any]) -> Iterator[Backtesting]:
+    """Yield freqtrade's backtesting with its markets, and let go of the exchange at the end.
+
+    :param config: freqtrade's configuration of a backtest.
+    :raises OperationalException: If the exchange cannot be reached.
+    """
+    backtesting = Backtesting(config)
+    try:
+        yield backtesting
+    finally:
+        backtesting.exchange.close()
+
+
+def load_walk_forward(options: Mapping[str, Any]) -> WalkForward:
+    """Do all that ``freqtrade backtesting`` does before FreqAI: markets, pairs, strategy, candles.
+
+    :param options: freqtrade's command line options by their names in its code.
+    :raises ConfigurationError: If FreqAI is not enabled, or the configuration cannot be used.
+    :raises OperationalException: If the exchange cannot be reached, or there are no candles.
+    """
+    config = setup_optimize_configuration(dict(options), RunMode.BACKTEST)
+    if not config.get("freqai", {}).get("enabled", False):
+        raise ConfigurationError("freqai.enabled: must be true, was false or missing")
+    with opened_backtesting(config) as backtesting:
+        (strategy,) = backtesting.strategylist
+        strategy.dp = backtesting.dataprovider
+        start_strategy(strategy)
+        candles, _ = backtesting.load_bt_data()
+    config["exchange"]["pair_whitelist"] = list(backtesting.pairlists.whitelist)
+    return WalkForward(config, strategy, candles)
+
+
+def offline_walk_forward(config: Mapping[str, Any]) -> WalkForward:
+    """Do the same without an exchange, for the pairs that the configuration names.
+
+    :param config: freqtrade's configuration of a backtest.
+    """
+    own = dict(config, runmode=RunMode.BACKTEST)
+    # FreqAI makes this folder's children alone.
+    (Path(own["user_data_dir"]) / "models").mkdir(parents=True, exist_ok=True)
+    strategy = load_offline_strategy(own)
+    own["startup_candle_count"] = strategy.startup_candle_count
+    timerange = with_history(own)
+    pairs = own["exchange"]["pair_whitelist"]
+    candles = {pair: stored_candles(own, pair, timerange=timerange) for pair in pairs}
+    return WalkForward(own, strategy, candles)
+
+
+def walk(project: Project, features: DataFrame, task: Task, seed: int | None = None) -> Outcome:
+    """Train and predict the windows of a task, and return what FreqAI saves of them.
+
+    :param project: The strategy and its prediction model.
+    :param features: The pair's candles with the features over the whole range.
+    :param task: The windows.
+    :param seed: For the global generators, which other models than this package's draw from.
+    """
+    started = process_time()
+    if seed is not None:
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        torch.manual_seed(seed)
+    with TemporaryDirectory(prefix="freqai-lstm-") as userdir:
+        strategy = project.open(Path(userdir), task.timerange)
+        regressor = strategy.freqai
+        outcome = Outcome()
+        train = regressor.train
+
+        def noting_errors(frame: DataFrame, pair: str, dk: Any, **kwargs: Any) -> Any:
+            # FreqAI logs them and goes on.
+            try:
+                return train(frame, pair, dk, **kwargs)
+            except Exception as error:
+                outcome.errors[dk.model_filename] = f"{type(error).__name__}: {error}"
+                raise
+
+        regressor.train = noting_errors
+        regressor.live = False
+        history = getattr(regressor, "window_size", 1) - 1
+        regressor.dk = PreparedDataKitchen(strategy.config, task.pair, history, features)
+        IFreqaiModel.start_backtesting(
+            regressor, features, {"pair": task.pair}, regressor.dk, strategy
+        )
+        for window in task.windows:
+            if window.model_filename not in outcome.errors:
+                outcome.artefacts[window.model_filename] = collect(
+                    regressor.full_path, project.models, window
+                )
+        outcome.core_seconds = process_time() - started
+        return outcome
