@@ -53,10 +53,7 @@ SMALL: dict[str, Any] = {
         },
     },
 }
-SIGNALS = [
-    *("enter_long", "enter_short", "enter_tag"),
-    *("exit_long", "exit_short", "exit_tag"),
-]
+SIGNALS = [*("enter_long", "enter_short", "enter_tag"), *("exit_long", "exit_short", "exit_tag")]
 STOCK = """
 import pandas as pd
 from freqtrade.strategy import IStrategy, RealParameter

@@ -39,10 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the arguments of a command, and as ``run`` the function that takes them.
-
-    :param arguments: Command line without the program's name.
-    """
+    """Return the arguments of a command, and as ``run`` the function that takes them."""
     parser = argparse.ArgumentParser(
         prog="freqai-lstm", description="Tools around the FreqAI LSTM model."
     )

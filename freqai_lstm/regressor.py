@@ -19,9 +19,10 @@ from freqai_lstm.bridge.kitchen import (
     candle_timestamps,
     has_candles,
     label_names,
+    latest_statistics,
+    rolling_statistics,
     without_predictions,
 )
-from freqai_lstm.bridge.label_statistics import latest_statistics, rolling_statistics
 from freqai_lstm.bridge.live import LiveRegressor
 from freqai_lstm.bridge.manifest import IdentifierGuard, labelled_by, trained_with
 from freqai_lstm.bridge.pipelines import (
@@ -126,8 +127,6 @@ class LSTMRegressor(LiveRegressor):
         """Train on the candles of one training window.
 
         :param unfiltered_df: Features, labels and dates of the training window.
-        :param pair: The pair, for messages and the seed.
-        :param dk: FreqAI's data kitchen of the pair.
         :return: The trained :class:`~freqai_lstm.trainer.PyTorchLSTMTrainer`.
         :raises WindowError: If the candles hold too few whole windows.
         """
@@ -180,8 +179,6 @@ class LSTMRegressor(LiveRegressor):
     def fit(self, data_dictionary: dict[str, Any], dk: FreqaiDataKitchen, **kwargs: Any) -> Any:
         """Train new networks on prepared data.
 
-        :param data_dictionary: See :meth:`~freqai_lstm.trainer.PyTorchLSTMTrainer.fit`.
-        :param dk: FreqAI's data kitchen of the pair.
         :return: The trained :class:`~freqai_lstm.trainer.PyTorchLSTMTrainer`.
         """
         # Never kept on self: while this trains in a thread, another pair may be predicted.

@@ -35,13 +35,9 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
 
     It never holds training data. Saved, it is on the CPU; loaded, on the device of its settings.
 
-    :param input_dim: Number of features.
-    :param output_dim: Number of labels.
-    :param parameters: The model's and the trainer's settings.
     :param candle_seconds: Seconds from one candle to the next.
     :param seed: Seed of the weights, the dropout and the order of the windows; the further
         networks take the seeds that follow.
-    :param tb_logger: FreqAI's TensorBoard logger.
     :param description: Whose model this is, e.g. the pair; for messages and the progress bar.
     """
 

@@ -49,8 +49,6 @@ def featured_by(strategy: Any) -> dict[str, str]:
     What counts is what the method reaches: overridden methods that it calls with ``super()``, other
     methods and attributes of the strategy along its whole method resolution order, and functions,
     classes and constants of its own modules and of this package, however far away.
-
-    :param strategy: The strategy.
     """
     return {f"code of {name}": _method_digest(type(strategy), name) for name in FEATURE_METHODS}
 
@@ -104,8 +102,6 @@ class _Reached:
     def _follow(self, value: Any, name: str, base: type | None, names: Iterable[str]) -> None:
         """Follow any value that code refers to.
 
-        :param value: The value.
-        :param name: What it is called there.
         :param base: The class that it is an attribute of, if it is.
         :param names: All names that the code uses, to look up in a module or class.
         """

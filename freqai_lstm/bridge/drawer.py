@@ -1,5 +1,9 @@
-"""FreqAI's data drawer: a crash, a full disk or a damaged model cost as little as can be."""
+"""FreqAI's data drawer: a crash, a full disk or a damaged file cost as little as can be."""
 
+import json
+import logging
+import re
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -20,21 +24,86 @@ from freqtrade.freqai.data_drawer import (
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from pandas import DataFrame
 
+from freqai_lstm.bridge.folders import GLOBAL_METADATA, HISTORY, HISTORY_BACKUP, METRICS, PAIRS
 from freqai_lstm.bridge.incidents import IncidentLog
 from freqai_lstm.files import replacing
 
+logger = logging.getLogger(__name__)
+
+_PAIR_KEYS = {"model_filename", "trained_timestamp", "data_path"}
+# What files.replacing leaves behind when the process is killed.
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}")
+_TEMPORARY_SECONDS = 600.0
 # Predictions of a live bot are written at most this often beside after each training.
 _SAVE_SECONDS = 300.0
+
+
+def salvage_folder(folder: Path) -> None:
+    """Move what cannot be read aside, and remove the leftovers of killed processes.
+
+    :param folder: The identifier's folder; it may not exist yet.
+    """
+    _keep_readable(folder / PAIRS, _read_pairs, "all pairs are trained again")
+    _keep_readable(folder / GLOBAL_METADATA, _read_object, "it is written anew")
+    _keep_readable(folder / METRICS, _read_object, "metrics start again")
+    history, backup = folder / HISTORY, folder / HISTORY_BACKUP
+    _keep_readable(backup, _read_predictions, "the other copy is used")
+    if not _keep_readable(history, _read_predictions, "its backup is used") and backup.exists():
+        shutil.copy(backup, history)
+    for path in folder.rglob(".*"):
+        old = time.time() - path.stat().st_mtime > _TEMPORARY_SECONDS
+        if old and path.is_file() and _TEMPORARY.fullmatch(path.name):
+            path.unlink()
+
+
+def set_aside(path: Path, reason: str, consequence: str) -> Path:
+    """Rename a file or folder that cannot be used, and tell so in the log.
+
+    :return: Its new place, beside the old one.
+    """
+    aside = path.with_name(f"{path.name}.unusable-{time.time_ns()}")
+    path.rename(aside)
+    logger.warning(f"{path} cannot be used ({reason}): moved to {aside.name}, {consequence}")
+    return aside
+
+
+def _keep_readable(path: Path, read: Callable[[Path], Any], consequence: str) -> bool:
+    """Return whether a file is there and can be read, after moving one aside that cannot."""
+    if not path.exists():
+        return False
+    try:
+        read(path)
+    except Exception as error:  # noqa: BLE001 - unpickling half a file raises nearly anything
+        set_aside(path, f"{type(error).__name__}: {error}", consequence)
+        return False
+    return True
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise TypeError(f"must be a JSON object, was a {type(content).__name__}")
+    return content
+
+
+def _read_pairs(path: Path) -> None:
+    for pair, entry in _read_object(path).items():
+        if not isinstance(entry, dict) or not entry.keys() >= _PAIR_KEYS:
+            raise TypeError(f"{pair} must have {', '.join(sorted(_PAIR_KEYS))}, was {entry!r}")
+
+
+def _read_predictions(path: Path) -> None:
+    content = cloudpickle.loads(path.read_bytes())
+    if not isinstance(content, dict) or not all(
+        isinstance(frame, DataFrame) for frame in content.values()
+    ):
+        raise TypeError("must be a dictionary of tables")
 
 
 class SafeDataDrawer(FreqaiDataDrawer):
     """Writes every file whole or not at all, and swaps a pair's model with its pipelines at once.
 
     A model that cannot be loaded live is an incident, and its pair is trained again.
-
-    :param full_path: The identifier's folder.
-    :param config: freqtrade's configuration.
-    :param incidents: Where failures are counted.
     """
 
     def __init__(self, full_path: Path, config: dict[str, Any], incidents: IncidentLog) -> None:
@@ -50,8 +119,6 @@ class SafeDataDrawer(FreqaiDataDrawer):
         """Save a model and all that belongs to it; the model last, so that it is never alone.
 
         :param model: The trained :class:`~freqai_lstm.trainer.PyTorchLSTMTrainer`.
-        :param coin: The pair.
-        :param dk: The data kitchen that it was trained with.
         :raises OSError: If the disk is full; the pair then keeps its former model.
         """
         folder, name = dk.data_path, dk.model_filename
@@ -85,8 +152,6 @@ class SafeDataDrawer(FreqaiDataDrawer):
     def load_data(self, coin: str, dk: FreqaiDataKitchen) -> Any:
         """Load the model of a pair with its pipelines.
 
-        :param coin: The pair.
-        :param dk: The data kitchen that gets the pipelines.
         :return: The model; None if the pair has none, or live, if its files cannot be used.
         """
         with self._model_lock:
@@ -109,11 +174,7 @@ class SafeDataDrawer(FreqaiDataDrawer):
                 return None
 
     def can_load(self, coin: str, dk: FreqaiDataKitchen) -> bool:
-        """Tell whether the saved model of a backtest's training window can be used.
-
-        :param coin: The pair.
-        :param dk: The data kitchen with the paths of the model.
-        """
+        """Tell whether the saved model of a backtest's training window can be used."""
         try:
             self.load_data(coin, dk)
         except Exception as error:  # noqa: BLE001 - unpickling half a file raises nearly anything

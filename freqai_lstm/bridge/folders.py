@@ -37,8 +37,6 @@ def identifier_folder(config: Mapping[str, Any]) -> Path:
 def model_folder(identifier: Path, pair: str, timestamp: int) -> Path:
     """Return the folder of a model.
 
-    :param identifier: The identifier's folder.
-    :param pair: The pair.
     :param timestamp: The end of the training, in seconds since 1970.
     """
     return identifier / f"sub-train-{pair.partition('/')[0]}_{timestamp}"
@@ -136,7 +134,6 @@ def collect(models: Path, home: Path, window: Window) -> Artefacts:
 
     :param models: The identifier's folder where it was trained.
     :param home: The one that it will have, which its metadata names.
-    :param window: The model.
     """
     folder = model_folder(models, window.pair, window.start)
     files = {
@@ -166,7 +163,6 @@ class IdentifierFolder:
     def holds(self, window: Window, dates: pd.Series) -> bool:
         """Say whether a backtest would take the window's predictions from here.
 
-        :param window: The window.
         :param dates: Opening times of the pair's candles.
         """
         folder = model_folder(self.path, window.pair, window.start)
@@ -185,11 +181,7 @@ class IdentifierFolder:
         return predicted.tolist() == dates[(dates >= start) & (dates < stop)].tolist()
 
     def store(self, window: Window, artefacts: Artefacts) -> None:
-        """Put one model here: its folder first, its predictions last.
-
-        :param window: The window.
-        :param artefacts: What FreqAI saved of it.
-        """
+        """Put one model here: its folder first, its predictions last."""
         with replacing_folder(model_folder(self.path, window.pair, window.start)) as folder:
             for name, content in artefacts.files.items():
                 file = folder / name

@@ -17,17 +17,11 @@ class OpenRegressor(BasePyTorchRegressor):
 
     @abstractmethod
     def keep_scanning(self, scan: Callable[[], None]) -> None:
-        """Run FreqAI's training loop, which ends when the bot stops.
-
-        :param scan: The loop.
-        """
+        """Run FreqAI's training loop, which ends when the bot stops."""
 
     @abstractmethod
     def after_failed_slice(self, dk: FreqaiDataKitchen) -> None:
-        """Go on after FreqAI has saved zeros for the slice of a failed training.
-
-        :param dk: The data kitchen of the slice.
-        """
+        """Go on after FreqAI has saved zeros for the slice of a failed training."""
 
     @property
     def is_stopping(self) -> bool:
@@ -66,7 +60,6 @@ def load_parameters(strategy: Any) -> None:
 def fetch_candles(strategy: Any, candles: Iterable[tuple[str, str, Any]]) -> None:
     """Ask the exchange for candles now, whenever it was asked last.
 
-    :param strategy: The running strategy.
     :param candles: Pairs, timeframes and types of candles.
     """
     exchange = strategy.dp._exchange

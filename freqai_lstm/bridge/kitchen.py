@@ -1,17 +1,20 @@
 """FreqAI's data kitchen with the candles before a slice, and what else it makes of candles."""
 
 import logging
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from freqtrade.configuration import TimeRange
 from freqtrade.exceptions import OperationalException
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
+from numpy.lib.stride_tricks import sliding_window_view
 from pandas import DataFrame
 
+from freqai_lstm.bridge.drawer import set_aside
 from freqai_lstm.bridge.folders import Window
-from freqai_lstm.bridge.salvage import set_aside
 from freqai_lstm.files import replacing
 
 logger = logging.getLogger(__name__)
@@ -23,9 +26,6 @@ class WindowedDataKitchen(FreqaiDataKitchen):
     FreqAI hands ``predict`` the rows of a slice alone; live, the same candles arrive with their
     history. These are the same raw candles, with the same features.
 
-    :param config: freqtrade's configuration.
-    :param live: Whether freqtrade trades.
-    :param pair: The pair of this kitchen.
     :param history_candles: Candles to remember before a slice.
 
     ``stale`` names the candles that had not arrived when a live prediction was due.
@@ -79,8 +79,6 @@ class PreparedDataKitchen(WindowedDataKitchen):
 def plan_windows(config: dict[str, Any], pair: str) -> list[Window]:
     """Return the models that a walk-forward over a pair needs, as FreqAI cuts the timerange.
 
-    :param config: freqtrade's configuration.
-    :param pair: The pair.
     :return: Its windows, oldest first.
     :raises OperationalException: If the timerange is open.
     """
@@ -118,9 +116,6 @@ def has_candles(strategy: Any, pair: str, config: Mapping[str, Any]) -> bool:
 
     Where some of its own are missing, the log says so: other pairs can go on.
 
-    :param strategy: A strategy with a data provider.
-    :param pair: The pair.
-    :param config: freqtrade's configuration.
     :raises OperationalException: If a pair of ``include_corr_pairlist`` has no candles.
     """
     parameters = config["freqai"]["feature_parameters"]
@@ -151,3 +146,49 @@ def without_predictions(dataframe: DataFrame, labels: list[str]) -> DataFrame:
     statistics = [f"{label}_{name}" for label in labels for name in ("mean", "std")]
     columns = [*labels, *statistics, "do_predict", "DI_values"]
     return pd.concat([dataframe, DataFrame(0.0, dataframe.index, columns)], axis=1)
+
+
+def latest_statistics(
+    predictions: DataFrame, candles: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the statistics of the newest predictions.
+
+    :param predictions: A column for each label, oldest row first.
+    :param candles: Number of newest rows to use.
+    :return: Mean and population standard deviation by label; 0 where nothing was predicted.
+    """
+    mean, std = _statistics(predictions.tail(candles).to_numpy(dtype=float)[np.newaxis])
+    labels = predictions.columns
+    return dict(zip(labels, mean[0].tolist(), strict=True)), dict(
+        zip(labels, std[0].tolist(), strict=True)
+    )
+
+
+def rolling_statistics(predictions: DataFrame, candles: int) -> dict[str, DataFrame]:
+    """Return, for every row, the statistics of the rows before it.
+
+    :param predictions: A column for each label, oldest row first.
+    :param candles: Number of rows before a row to use.
+    :return: ``{"mean": ..., "std": ...}`` with columns and index of ``predictions`` from row
+        ``candles`` on; empty frames if there are no more rows than that.
+    """
+    values = predictions.to_numpy(dtype=float)
+    index = predictions.index[candles:]
+    if index.empty:
+        mean = std = np.empty((0, values.shape[1]))
+    else:
+        windows = sliding_window_view(values, candles, axis=0)[:-1]
+        mean, std = _statistics(windows.transpose(0, 2, 1))
+    return {
+        "mean": DataFrame(mean, index=index, columns=predictions.columns),
+        "std": DataFrame(std, index=index, columns=predictions.columns),
+    }
+
+
+def _statistics(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation over axis 1 of ``(rows, candles, labels)``."""
+    with warnings.catch_warnings():
+        # A window without any prediction has no statistics.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        mean, std = np.nanmean(windows, axis=1), np.nanstd(windows, axis=1)
+    return np.nan_to_num(mean), np.nan_to_num(std)

@@ -20,12 +20,11 @@ from freqtrade.freqai.torch.PyTorchDataConvertor import (
 from freqtrade.freqai.utils import download_all_data_for_training
 from pandas import DataFrame
 
-from freqai_lstm.bridge.drawer import SafeDataDrawer
+from freqai_lstm.bridge.drawer import SafeDataDrawer, salvage_folder
 from freqai_lstm.bridge.folders import identifier_folder
 from freqai_lstm.bridge.incidents import INCIDENTS_NAME, IncidentLog
 from freqai_lstm.bridge.internals import OpenRegressor, fetch_candles
 from freqai_lstm.bridge.kitchen import WindowedDataKitchen
-from freqai_lstm.bridge.salvage import salvage_folder
 from freqai_lstm.exceptions import SettingsError
 
 logger = logging.getLogger(__name__)
@@ -180,10 +179,7 @@ def late_candles(
     The features of a candle take the last candle of every timeframe, and of every pair of
     ``include_corr_pairlist``, that had closed when it closed. FreqAI fills in an older one.
 
-    :param strategy: The running strategy.
-    :param pair: The pair to predict.
     :param last_candle: Opening time of its newest candle.
-    :param config: freqtrade's configuration.
     """
     parameters = config["freqai"]["feature_parameters"]
     closed = last_candle.timestamp() + timeframe_to_seconds(config["timeframe"])
@@ -205,9 +201,7 @@ def fetch_late_candles(strategy: Any, late: list[tuple[str, str]], config: dict[
     the next one has closed, or half an hour later: a late 4h candle would cost every prediction
     until then.
 
-    :param strategy: The running strategy.
     :param late: Pairs and timeframes, of :func:`late_candles`.
-    :param config: freqtrade's configuration.
     """
     fetch_candles(strategy, [(*names, config["candle_type_def"]) for names in late])
 

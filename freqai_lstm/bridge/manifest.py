@@ -13,8 +13,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from freqai_lstm.bridge.digest import featured_by
+from freqai_lstm.bridge.drawer import set_aside
 from freqai_lstm.bridge.folders import saved_models, saved_predictions
-from freqai_lstm.bridge.salvage import set_aside
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.files import replacing
 from freqai_lstm.model import MODEL_VERSION
@@ -121,8 +121,6 @@ def trained_with(settings: FreqaiSettings, timeframe: str, model_name: str) -> d
     """Return every setting that a saved model depends on.
 
     :param settings: The ``freqai`` section.
-    :param timeframe: The base timeframe.
-    :param model_name: Class name of the prediction model.
     :return: Settings by dotted key, as JSON holds them.
     """
     own = {"model": model_name, "model_version": MODEL_VERSION, "timeframe": timeframe}
@@ -132,8 +130,6 @@ def trained_with(settings: FreqaiSettings, timeframe: str, model_name: str) -> d
 def labelled_by(strategy: Any, labels: Iterable[str]) -> dict[str, Any]:
     """Return what a saved model takes from the strategy: its labels, and the code of its features.
 
-    :param strategy: The running strategy.
-    :param labels: The names of the labels it sets.
     :return: Settings by dotted key, as JSON holds them.
     """
     return {"labels": sorted(labels), **featured_by(strategy)}

@@ -9,10 +9,7 @@ from freqai_lstm.bridge.internals import start_strategy
 
 
 def load_offline_strategy(config: dict[str, Any]) -> Any:
-    """Return a started strategy, with its regressor, that reads candles from the data directory.
-
-    :param config: freqtrade's configuration.
-    """
+    """Return a started strategy, with its regressor, that reads candles from the data directory."""
     strategy = StrategyResolver.load_strategy(config)
     strategy.dp = DataProvider(config, None)
     start_strategy(strategy)

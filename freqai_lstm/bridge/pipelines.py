@@ -17,7 +17,6 @@ class SeededNoise(ds.Noise):
     """FreqAI's training noise from a generator of its own, so that a run can be repeated.
 
     :param sigma: Standard deviation of the noise, in units of the scaled features.
-    :param seed: Seed of the generator.
     """
 
     def __init__(self, sigma: float, seed: int) -> None:
@@ -43,7 +42,6 @@ def adapt_feature_pipeline(pipeline: Pipeline, seed: int) -> Pipeline:
     usually 0 with rare large values too small a range to learn from.
 
     :param pipeline: FreqAI's feature pipeline, not fitted yet.
-    :param seed: Seed of the noise.
     :return: The same pipeline.
     """
     replacements = {"scaler": SKLearnWrapper(StandardScaler())}

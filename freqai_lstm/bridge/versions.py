@@ -12,10 +12,7 @@ from freqai_lstm import __version__
 
 logger = logging.getLogger(__name__)
 
-TESTED = {
-    "freqtrade": SpecifierSet(">=2026.9,<2026.10"),
-    "pandas": SpecifierSet(">=3.0,<3.1"),
-}
+TESTED = {"freqtrade": SpecifierSet(">=2026.9,<2026.10"), "pandas": SpecifierSet(">=3.0,<3.1")}
 
 _CONSEQUENCES = {
     "freqtrade": "watch it in dry-run first",

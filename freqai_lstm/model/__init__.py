@@ -6,5 +6,3 @@ window to labels; ``kernel`` - its layers in training on a CPU; ``training`` - t
 """
 
 from freqai_lstm.model.network import MODEL_VERSION, PyTorchLSTMModel, build_network
-
-__all__ = ["MODEL_VERSION", "PyTorchLSTMModel", "build_network"]

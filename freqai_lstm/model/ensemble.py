@@ -49,10 +49,8 @@ def make_members(
 ) -> list[Member]:
     """Build untrained networks; the first one is that of an ensemble of one.
 
-    :param network: What a network is built with.
     :param parameters: How many, and the settings of their optimizers.
     :param seed: Seed of the first one; the others take those that follow.
-    :param device: Where they live.
     """
     return [
         _make_member(network, parameters, seed + number, device)

@@ -33,11 +33,8 @@ class PyTorchLSTMModel(nn.Module):
     that a label follows in proportion. In evaluation mode the rows of a batch do not influence
     each other.
 
-    :param input_dim: Number of features F.
-    :param output_dim: Number of labels L.
     :param window_size: Number of candles T the network is trained on.
     :param hidden_dim: Number of hidden units H of each LSTM layer and of the head.
-    :param num_lstm_layers: Number of stacked LSTM layers.
     :param dropout_percent: Share of features dropped after each LSTM layer, a fraction in [0, 1).
     :param alpha_dropout_percent: Share dropped by the head's alpha dropout, a fraction in [0, 1).
     :param linear_skip: Whether there is a linear skip; it starts at zero.

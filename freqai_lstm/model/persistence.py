@@ -46,7 +46,6 @@ class Persistence:
 def fit_persistence(split: Split, features: Sequence[str], labels: Sequence[str]) -> Persistence:
     """Fit each label's factor to the rows that a network trains on, by weighted least squares.
 
-    :param split: The training split.
     :param features: Names of its features, ``%-`` before each.
     :param labels: Names of its labels, ``&-`` before each.
     """

@@ -13,12 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import (
-    ConstantLR,
-    CosineAnnealingLR,
-    LRScheduler,
-    ReduceLROnPlateau,
-)
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, ReduceLROnPlateau
 
 from freqai_lstm.exceptions import TrainingError
 from freqai_lstm.model.network import PyTorchLSTMModel
@@ -49,9 +44,6 @@ class Split:
 class TrainingStep:
     """Fits the network to a batch of windows, and adds up losses and gradient norms on the device.
 
-    :param model: The network, in training mode.
-    :param optimizer: The optimizer of its parameters.
-    :param split: What to train on.
     :param max_grad_norm: Norm the gradient is clipped to; None for no clipping.
     """
 
@@ -142,8 +134,6 @@ def train_windows(
     Ends with the weights of the best epoch if early stopping is on, else with those of the last.
 
     :param model: The network, on the device of the splits.
-    :param optimizer: The optimizer of its parameters.
-    :param settings: How long and how to train.
     :param train: What to train on, with at least two windows.
     :param test: What to watch for early stopping and the plateau schedule; the training loss if
         omitted.
@@ -201,7 +191,6 @@ def train_windows(
 def predict_windows(model: PyTorchLSTMModel, features: Tensor, ends: Tensor) -> Tensor:
     """Predict the labels of the rows that end a whole window.
 
-    :param model: The network, on the device of the features.
     :param features: Scaled features, shape ``(rows, features)``, float32.
     :param ends: Rows to predict, shape ``(windows,)``, int64.
     :return: Scaled labels, shape ``(windows, labels)``.

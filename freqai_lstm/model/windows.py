@@ -12,14 +12,10 @@ from freqai_lstm.exceptions import WindowError
 
 
 def whole_window_ends(
-    window_size: int,
-    timestamps: Tensor,
-    candle_seconds: int,
-    usable: Tensor | None = None,
+    window_size: int, timestamps: Tensor, candle_seconds: int, usable: Tensor | None = None
 ) -> Tensor:
     """Return the rows that end a whole window.
 
-    :param window_size: Rows in a window.
     :param timestamps: Opening time of each row's candle in seconds, shape ``(rows,)``, int64.
     :param candle_seconds: Seconds from one candle to the next.
     :param usable: Rows that a window may contain, shape ``(rows,)``, bool; all if omitted.
@@ -52,7 +48,6 @@ def gather_windows(features: Tensor, ends: Tensor, window_size: int) -> Tensor:
     :param features: Features of every row, shape ``(rows, features)``.
     :param ends: Last row of each window, shape ``(batch,)``, int64, each at least
         ``window_size - 1``.
-    :param window_size: Rows in a window.
     :return: Windows, shape ``(batch, window, features)``, oldest row first.
     """
     rows = ends + torch.arange(1 - window_size, 1, device=ends.device).unsqueeze(1)

@@ -129,7 +129,6 @@ def unfinished(candle: Candles, elapsed: float, decimals: int) -> Candles:
     The price walks in straight lines from the open to the two extremes (the one away from the
     close first) and on to the close, so that the finished candle is the candle itself.
 
-    :param candle: One candle.
     :param elapsed: The part of its time that has passed, 0 to 1.
     :param decimals: Decimals of the current price.
     :return: The candle made of what happened until then.

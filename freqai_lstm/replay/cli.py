@@ -5,8 +5,7 @@ from pathlib import Path
 
 from freqai_lstm.exceptions import ReplayError
 from freqai_lstm.replay.candles import DAY_MS, parse_day_ms
-from freqai_lstm.replay.faults.fault import KINDS, Fault
-from freqai_lstm.replay.faults.plan import FaultPlan
+from freqai_lstm.replay.faults.plan import KINDS, Fault, FaultPlan
 from freqai_lstm.replay.feed import Clock
 from freqai_lstm.replay.market import Market
 from freqai_lstm.replay.recorded import RecordedMarket

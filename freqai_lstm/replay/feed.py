@@ -94,7 +94,6 @@ class Span:
 class Feed:
     """A market behind a clock.
 
-    :param market: Where the candles come from.
     :param clock: In history, now is the end of the market. Live, it is the real time.
     """
 

@@ -1,7 +1,7 @@
 """What the replay exchange serves: listed pairs, their candles and their funding rates."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -31,38 +31,22 @@ class Candles:
 
     def __getitem__(self, rows: slice | NDArray[np.int64] | NDArray[np.bool_]) -> "Candles":
         """Select rows, as numpy would."""
-        return Candles(
-            self.open_ms[rows],
-            self.open[rows],
-            self.high[rows],
-            self.low[rows],
-            self.close[rows],
-            self.volume[rows],
-        )
+        return Candles(*(column[rows] for column in vars(self).values()))
 
     @classmethod
     def empty(cls) -> "Candles":
         """No candles at all."""
-        none = np.empty(0)
-        return cls(np.empty(0, np.int64), none, none, none, none, none)
+        return cls(np.empty(0, np.int64), *[np.empty(0)] * 5)
 
     @classmethod
     def join(cls, parts: Sequence["Candles"]) -> "Candles":
         """Put candles one after the other."""
-        return cls(
-            np.concatenate([part.open_ms for part in parts]),
-            np.concatenate([part.open for part in parts]),
-            np.concatenate([part.high for part in parts]),
-            np.concatenate([part.low for part in parts]),
-            np.concatenate([part.close for part in parts]),
-            np.concatenate([part.volume for part in parts]),
-        )
+        columns = zip(*(vars(part).values() for part in parts), strict=True)
+        return cls(*map(np.concatenate, columns))
 
     def shifted(self, shift_ms: int) -> "Candles":
         """Move the candles in time."""
-        return Candles(
-            self.open_ms + shift_ms, self.open, self.high, self.low, self.close, self.volume
-        )
+        return replace(self, open_ms=self.open_ms + shift_ms)
 
 
 @dataclass(frozen=True)
@@ -142,37 +126,17 @@ class Market(Protocol):
         """Give all funding rates of a pair."""
 
 
-@dataclass(frozen=True)
 class ShiftedMarket:
     """A market moved in time, so that its history ends at another moment.
 
-    :param market: The market to move.
     :param shift_ms: By how much, a multiple of 21 days, to keep days, weeks and three-day candles
         on their boundaries. Calendar months cannot keep theirs, so stored months are not used.
     """
 
-    market: Market
-    shift_ms: int
-
-    @property
-    def listings(self) -> Sequence[Listing]:
-        """The listed pairs."""
-        return self.market.listings
-
-    @property
-    def identity(self) -> str:
-        """Name the market that is moved."""
-        return self.market.identity
-
-    @property
-    def start_ms(self) -> int:
-        """When the first candle of any pair opens."""
-        return self.market.start_ms + self.shift_ms
-
-    @property
-    def end_ms(self) -> int:
-        """When the last candle of any pair closes."""
-        return self.market.end_ms + self.shift_ms
+    def __init__(self, market: Market, shift_ms: int) -> None:
+        self.market, self.shift_ms = market, shift_ms
+        self.listings, self.identity = market.listings, market.identity
+        self.start_ms, self.end_ms = market.start_ms + shift_ms, market.end_ms + shift_ms
 
     def timeframes(self, symbol: str, price: PriceKind) -> Sequence[str]:
         """Name the stored timeframes except months."""

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 
 from freqai_lstm.exceptions import ReplayError
 from freqai_lstm.replay.candles import TIMEFRAMES, candle_end_ms, format_day
-from freqai_lstm.replay.coins import COINS
 from freqai_lstm.replay.market import Candles, FundingRates, Listing, PriceKind, count_pairs
+from freqai_lstm.replay.synthetic import COINS
 
 _FILE_NAME = re.compile(
     r"(?P<base>[^_]+)_(?P<quote>[^_]+)_(?P=quote)-(?P<timeframe>\w+)"
@@ -120,15 +121,11 @@ class RecordedMarket:
             for values in (candles.open, candles.high, candles.low, candles.close):
                 prices = max(prices, _decimals(values))
             volumes = max(volumes, _decimals(candles.volume))
-        known = _KNOWN.get(listing.symbol)
-        if known is None:
-            return Listing(listing.base, listing.quote, prices, volumes)
-        return Listing(
-            listing.base,
-            listing.quote,
-            max(prices, known.price_decimals),
-            max(volumes, known.quantity_decimals),
-            known.min_notional,
+        known = _KNOWN.get(listing.symbol, replace(listing, price_decimals=0, quantity_decimals=0))
+        return replace(
+            known,
+            price_decimals=max(prices, known.price_decimals),
+            quantity_decimals=max(volumes, known.quantity_decimals),
         )
 
 

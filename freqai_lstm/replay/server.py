@@ -63,7 +63,6 @@ def serve(
 ) -> None:
     """Serve a market until SIGINT or SIGTERM.
 
-    :param market: What to serve.
     :param host: Address to listen on.
     :param port: Port to listen on; 0 picks a free one.
     :param clock: History by default, or a live one.
@@ -102,7 +101,6 @@ def serve(
 class ReplayServer:
     """The replay exchange on a free port in a background thread, as a context manager.
 
-    :param market: What to serve.
     :param clock: History by default, or a live one.
     :param faults: What goes wrong from the start; ``.faults`` has them, and takes more.
     """

@@ -84,7 +84,6 @@ def mean_and_spread(members: np.ndarray, calibration: Sequence[float] | None) ->
 class Composition:
     """What turns components into a score.
 
-    :param weights: Nine weights, in their order.
     :param volatility: Volatility adjustment V * V2, in 1 / price.
     :param relative_volatility: The same relative to its own level, dimensionless.
     """

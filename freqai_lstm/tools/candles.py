@@ -27,8 +27,6 @@ def stored_candles(
 ) -> DataFrame:
     """Return the candles of a pair that the data directory holds; an empty frame without any.
 
-    :param config: freqtrade's configuration.
-    :param pair: The pair.
     :param timeframe: The configuration's by default.
     :param timerange: Only these; all by default.
     :param candle_type: Those that are traded by default.
@@ -114,7 +112,6 @@ def split_timerange(timerange: str, share: float, backtest_period_days: float) -
     :param timerange: Start and end, such as ``20240101-20240630``.
     :param share: The part to search on, as a fraction; the nearest boundary is taken that leaves
         at least one window on each side.
-    :param backtest_period_days: FreqAI's setting of that name.
     :return: The two parts.
     :raises SettingsError: If the timerange is open or has one window only, or the share is not
         between 0 and 1.

@@ -1,17 +1,24 @@
-"""Workers on a Ray cluster. Nothing but Ray connects the machines: no shared folder is needed."""
+"""Workers on a Ray cluster, and the choice between them and processes of this machine.
+
+Nothing but Ray connects the machines: no shared folder is needed.
+"""
 
 import logging
 import os
 import socket
-import warnings
 from collections.abc import Callable
 from concurrent.futures import Future
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Self
 
+import joblib
 from pandas import DataFrame
 
 from freqai_lstm.exceptions import SettingsError
+from freqai_lstm.tools.pool import Pool, be_quiet
+
+logger = logging.getLogger(__name__)
 
 LOCAL = "local"
 """The address that stands for a Ray cluster of this machine alone, made for the occasion."""
@@ -23,13 +30,41 @@ _TIMEOUT_SECONDS = 10
 _PACKAGES = ("freqai-lstm", "freqtrade", "torch", "numpy", "pandas", "scikit-learn")
 
 
-class RayPool:
+def open_pool(
+    jobs: int | None,
+    ray_address: str | None,
+    *,
+    threads: int = 1,
+    gpu: bool = False,
+    log: Path | None = None,
+) -> Pool:
+    """Return the workers that a command asks for.
+
+    :param jobs: Worker processes; as many as there are cores for if omitted.
+    :param ray_address: A Ray cluster's address; processes on this machine if omitted.
+    :param threads: CPU threads that each would have, on this machine less if the cores are fewer.
+    :param gpu: Whether each needs a GPU, on a cluster.
+    :param log: File for what the processes of this machine log; nothing is kept if omitted.
+    :raises SettingsError: If the Ray cluster cannot be used.
+    """
+    if ray_address is not None:
+        return RayPool(ray_address, jobs, threads, gpu)
+    cores = joblib.cpu_count()
+    jobs = jobs or max(cores // threads, 1)
+    allowed = min(threads, max(cores // jobs, 1))
+    if allowed < threads:
+        logger.warning(
+            f"trainer_kwargs.num_threads: {allowed} instead of {threads}, since {jobs} workers "
+            f"share {cores} cores"
+        )
+    return Pool(jobs, allowed, log)
+
+
+class RayPool(Pool):
     """Processes on the machines of a Ray cluster, one for each ``threads`` of its cores.
 
     :param address: Where the cluster is, as ``ray.init`` takes it, or ``local``.
     :param count: Number of processes; as many as fit if omitted.
-    :param threads: CPU threads of each.
-    :param gpu: Whether each needs a GPU.
     :raises SettingsError: If Ray is not installed, or there is no cluster at the address.
     """
 
@@ -65,18 +100,11 @@ class RayPool:
         return future
 
     def __enter__(self) -> Self:
-        """Do nothing: the cluster is there."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the cluster; what still runs for this process is stopped."""
+        # What still runs for this process is stopped.
         self._ray.shutdown()
-
-
-def be_quiet() -> None:
-    """Keep this process's log and warnings off the terminal: errors are reported at the end."""
-    logging.disable(logging.WARNING)
-    warnings.simplefilter("ignore")
 
 
 def _connect(address: str) -> None:

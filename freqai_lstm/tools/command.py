@@ -56,7 +56,6 @@ def positive(text: str) -> int:
 def freqai_configuration(options: Mapping[str, Any]) -> dict[str, Any]:
     """Load freqtrade's configuration for a bot with FreqAI.
 
-    :param options: freqtrade's command line options by their names in its code.
     :raises ConfigurationError: If FreqAI is not enabled, or the configuration cannot be read.
     """
     config: dict[str, Any] = setup_utils_configuration(dict(options), RunMode.UTIL_NO_EXCHANGE)
@@ -66,12 +65,7 @@ def freqai_configuration(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def print_table(title: str, headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table whose first column is never cut.
-
-    :param title: What the table shows.
-    :param headers: Names of the columns.
-    :param rows: A value for each column, printed as it is.
-    """
+    """Print a table whose first column is never cut."""
     table = Table(title=title)
     for position, header in enumerate(headers):
         table.add_column(header, justify="right", no_wrap=position == 0)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -119,12 +119,8 @@ def _search_options(args: argparse.Namespace, timerange: str) -> Iterator[str]:
 def _row(name: str, performances: list[Performance]) -> list[Any]:
     row: list[Any] = [name]
     for performance in performances:
-        row += [
-            performance.trades,
-            f"{performance.profit_pct:.2f}",
-            f"{performance.sharpe:.2f}",
-            f"{performance.max_drawdown_pct:.2f}",
-        ]
+        trades, *figures = astuple(performance)
+        row += [trades, *(f"{figure:.2f}" for figure in figures)]
     return row
 
 
@@ -133,9 +129,7 @@ def backtest_performance(
 ) -> Performance:
     """Run a backtest as ``freqtrade backtesting`` does, without its report.
 
-    :param options: freqtrade's command line options by their names in its code.
     :param strategy_path: Folder to take the strategy and its parameter file from.
-    :param timerange: What to test on.
     :raises OperationalException: If the backtest fails.
     """
     own = {"strategy_path": str(strategy_path), "timerange": timerange}
@@ -172,9 +166,6 @@ def strategy_with_parameters(file: Path, parameters: Path) -> Iterator[Path]:
 
     freqtrade reads a strategy's parameters from the file of its name beside it, and from nowhere
     else. What the strategy imports from its own folder is copied as well.
-
-    :param file: The strategy's file.
-    :param parameters: A parameter file.
     """
     with TemporaryDirectory() as name:
         folder = Path(name)
@@ -203,7 +194,9 @@ def search_parameters(config: Mapping[str, Any], options: Sequence[str]) -> Path
             f"freqtrade hyperopt must succeed, had exit code {exit_code}. Its messages are above."
         )
     written = set(folder.glob("*.fthypt")) - before
-    best = [epoch for file in written for epoch in _best_epochs(file)]
+    only_best = {"hyperopt_list_best": True}
+    found = [HyperoptTools.load_filtered_results(file, only_best)[0] for file in written]
+    best = [epoch for epochs in found for epoch in epochs]
     if not best:
         raise OperationalException(
             "freqtrade hyperopt must find an epoch with trades, found none. Its messages are above."
@@ -211,12 +204,6 @@ def search_parameters(config: Mapping[str, Any], options: Sequence[str]) -> Path
     parameter_file = written.pop().with_suffix(".json")
     HyperoptTools.export_params(best[-1], config["strategy"], parameter_file)
     return parameter_file
-
-
-def _best_epochs(epochs_file: Path) -> list[dict[str, Any]]:
-    """Return the epochs that were the best so far, oldest first."""
-    epochs, _ = HyperoptTools.load_filtered_results(epochs_file, {"hyperopt_list_best": True})
-    return list(epochs)
 
 
 def verdict(

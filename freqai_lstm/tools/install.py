@@ -16,10 +16,7 @@ from freqai_lstm.files import replacing
 
 CONFIGURATION = "config-torch.json"
 OVERLAYS = ("config-forecast.json",)
-DROP_INS = (
-    "freqaimodels/PyTorchLSTMRegressor.py",
-    "strategies/ExampleLSTMStrategy.py",
-)
+DROP_INS = ("freqaimodels/PyTorchLSTMRegressor.py", "strategies/ExampleLSTMStrategy.py")
 
 # Values of these keys are somebody's own, and a diff ends up in logs and bug reports.
 _SECRET = re.compile(
@@ -105,11 +102,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Copy:
-    """A file to copy, and what is in its place.
-
-    :param source: The file to copy.
-    :param target: Where to.
-    """
+    """A file to copy, and what is in its place."""
 
     source: Path
     target: Path
@@ -146,9 +139,5 @@ class Copy:
 
 
 def copies(files: Mapping[Path, Path], folder: Path) -> list[Copy]:
-    """Return what there is to copy into a folder.
-
-    :param files: Files by where each belongs in the folder.
-    :param folder: The folder.
-    """
+    """Return what there is to copy into a folder."""
     return [Copy(source, folder / place) for place, source in files.items()]

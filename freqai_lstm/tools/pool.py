@@ -1,4 +1,4 @@
-"""Where the tools work: processes of this machine, or those of a Ray cluster."""
+"""Worker processes of this machine, and jobs that are worked off by them."""
 
 import importlib
 import logging
@@ -6,6 +6,7 @@ import os
 import threading
 import time
 import uuid
+import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -13,74 +14,18 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import joblib
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 from pandas import DataFrame
 
-from freqai_lstm.tools.cluster import RayPool, be_quiet
-
-logger = logging.getLogger(__name__)
-
 KILLED = "the worker process was killed, perhaps for want of memory"
 """What a ``BrokenExecutor`` means."""
 
 # Read when the libraries load; later calls cannot lower all of them.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
-
-class Pool(Protocol):
-    """Where tasks run, with so many ``threads`` each. ``capacity`` are best submitted at a time.
-
-    A future ends with ``BrokenExecutor`` if a worker process died that may have run its task.
-    """
-
-    capacity: int
-    threads: int
-
-    def share(self, frame: DataFrame) -> Any:
-        """Return what stands for a frame among the arguments of tasks."""
-
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
-        """Run a function of this package elsewhere."""
-
-    def __enter__(self) -> Self:
-        """Start."""
-
-    def __exit__(self, *_: object) -> None:
-        """Stop all workers, whatever they do."""
-
-
-def open_pool(
-    jobs: int | None,
-    ray_address: str | None,
-    *,
-    threads: int = 1,
-    gpu: bool = False,
-    log: Path | None = None,
-) -> Pool:
-    """Return the workers that a command asks for.
-
-    :param jobs: Worker processes; as many as there are cores for if omitted.
-    :param ray_address: A Ray cluster's address; processes on this machine if omitted.
-    :param threads: CPU threads that each would have, on this machine less if the cores are fewer.
-    :param gpu: Whether each needs a GPU, on a cluster.
-    :param log: File for what the processes of this machine log; nothing is kept if omitted.
-    :raises SettingsError: If the Ray cluster cannot be used.
-    """
-    if ray_address is not None:
-        return RayPool(ray_address, jobs, threads, gpu)
-    cores = joblib.cpu_count()
-    jobs = jobs or max(cores // threads, 1)
-    allowed = min(threads, max(cores // jobs, 1))
-    if allowed < threads:
-        logger.warning(
-            f"trainer_kwargs.num_threads: {allowed} instead of {threads}, since {jobs} workers "
-            f"share {cores} cores"
-        )
-    return LocalPool(jobs, allowed, log)
 
 
 @dataclass(frozen=True)
@@ -95,13 +40,12 @@ class Job:
     alone: bool = False
 
 
-def work_off(pool: Pool, jobs: Iterator[Job]) -> Iterator[tuple[Any, "Future[Any]"]]:
+def work_off(pool: "Pool", jobs: Iterator[Job]) -> Iterator[tuple[Any, "Future[Any]"]]:
     """Run jobs, each as there is room for it, and give the task and the future of each that ends.
 
     A job whose worker process died with others beside it runs once more, alone, to know which of
     them it was.
 
-    :param pool: Where to run them.
     :param jobs: What to run; the next one is asked for when there is room for it, and again after
         there was none when something has ended.
     """
@@ -124,11 +68,12 @@ def work_off(pool: Pool, jobs: Iterator[Job]) -> Iterator[tuple[Any, "Future[Any
                 yield job.task, future
 
 
-class LocalPool:
-    """Processes of this machine, started by loky.
+class Pool:
+    """Processes of this machine, started by loky, with so many ``threads`` each.
 
-    :param count: Number of processes.
-    :param threads: CPU threads of each.
+    ``capacity`` jobs are best submitted at a time. A future ends with ``BrokenExecutor`` if a
+    process died that may have run its job.
+
     :param log: File that they write their logs to; they are quiet if omitted.
     """
 
@@ -161,13 +106,11 @@ class LocalPool:
         return future
 
     def __enter__(self) -> Self:
-        """Start the processes."""
         self._folder = TemporaryDirectory(prefix="freqai-lstm-")
         self._executor = self._start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Kill the processes and remove the shared frames."""
         self._executor.shutdown(kill_workers=True)
         self._folder.cleanup()
 
@@ -211,3 +154,9 @@ def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
+
+
+def be_quiet() -> None:
+    """Keep this process's log and warnings off the terminal: errors are reported at the end."""
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")

@@ -76,7 +76,6 @@ def load_predictions(
     """Return the predictions of every pair of a finished backtest.
 
     :param config: freqtrade's configuration, with the backtest's ``timerange``.
-    :param weights: Weights of the score.
     :return: One entry for each pair of the whitelist that has predictions, in its order.
     :raises SkillError: If no pair has any prediction for the timerange.
     """
@@ -172,7 +171,6 @@ def _errors(
 def strategy_signals(config: Mapping[str, Any]) -> tuple[tuple[float, ...], Signals | None]:
     """Return the weights and the thresholds of the configured strategy, as it would use them now.
 
-    :param config: freqtrade's configuration.
     :return: The default weights where the strategy has none; no thresholds where it has none.
     """
     if not config.get("strategy"):

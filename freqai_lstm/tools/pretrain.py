@@ -16,16 +16,10 @@ from freqai_lstm.bridge.folders import IdentifierFolder, Window
 from freqai_lstm.bridge.kitchen import plan_windows
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.regressor import LSTMRegressor
+from freqai_lstm.tools.cluster import open_pool
 from freqai_lstm.tools.command import add_freqtrade_options, add_pool_options, print_table
-from freqai_lstm.tools.pool import KILLED, Job, Pool, open_pool, work_off
-from freqai_lstm.tools.walk import (
-    Outcome,
-    Task,
-    WalkForward,
-    load_walk_forward,
-    pack_project,
-    walk,
-)
+from freqai_lstm.tools.pool import KILLED, Job, Pool, work_off
+from freqai_lstm.tools.walk import Outcome, WalkForward, load_walk_forward, pack_project, walk
 
 # By the names of freqtrade's code; its backtesting takes them.
 _FREQTRADE_OPTIONS = ("config", "timerange", "pairs", "datadir", "user_data_dir")
@@ -106,7 +100,7 @@ class Account:
 
 def missing_tasks(
     windows: Sequence[Window], present: Iterable[Window], continual_learning: bool
-) -> list[Task]:
+) -> list[list[Window]]:
     """Return what is left to train of a pair, in pieces that do not depend on each other.
 
     :param windows: All windows of the pair, oldest first.
@@ -116,8 +110,8 @@ def missing_tasks(
     """
     left = [window for window in windows if window not in set(present)]
     if continual_learning:
-        return [Task(tuple(windows))] if left else []
-    return [Task((window,)) for window in left]
+        return [list(windows)] if left else []
+    return [[window] for window in left]
 
 
 def pretrain(loaded: WalkForward, pool: Pool) -> Account:
@@ -125,8 +119,6 @@ def pretrain(loaded: WalkForward, pool: Pool) -> Account:
 
     The features of a pair are computed here while the models of others are being trained.
 
-    :param loaded: The strategy and the candles.
-    :param pool: Where to train.
     :return: What was done; a failed model is noted and does not stop the others.
     """
     run = _Pretraining(loaded, pool)
@@ -171,7 +163,7 @@ class _Pretraining:
                 continue
             present = [window for window in windows if self.folder.holds(window, candles["date"])]
             tasks = missing_tasks(windows, present, continual_learning)
-            left = [window for task in tasks for window in task.windows]
+            left = [window for task in tasks for window in task]
             self.account.found += len(windows) - len(left)
             self.present[pair] = present
             self.folder.note_newest(present)
@@ -185,23 +177,23 @@ class _Pretraining:
             for task in tasks:
                 yield Job(task, (walk, project, shared, task))
 
-    def settle(self, task: Task, future: "Future[Outcome]") -> None:
+    def settle(self, task: list[Window], future: "Future[Outcome]") -> None:
         """Store the models of a task and note its failures."""
         error = future.exception()
         if error is not None:
             killed = isinstance(error, BrokenExecutor)
-            self._fail(task.windows, KILLED if killed else f"{type(error).__name__}: {error}")
+            self._fail(task, KILLED if killed else f"{type(error).__name__}: {error}")
             return
         outcome = future.result()
-        for window in task.windows:
+        for window in task:
             artefacts = outcome.artefacts.get(window.model_filename)
             if artefacts is None:
                 self._fail([window], outcome.errors[window.model_filename])
                 continue
             self.folder.store(window, artefacts)
             self.account.trained += 1
-            self.present[task.pair].append(window)
-        self.folder.note_newest(self.present[task.pair])
+            self.present[task[0].pair].append(window)
+        self.folder.note_newest(self.present[task[0].pair])
 
     def _fail(self, windows: Iterable[Window], error: str) -> None:
         self.account.failures += [

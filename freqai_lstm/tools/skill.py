@@ -91,7 +91,6 @@ def run_skill(args: argparse.Namespace) -> int:
 def print_skill(skills: Sequence[Skill], horizon: int) -> None:
     """Print a table of skills.
 
-    :param skills: Of each pair.
     :param horizon: How many candles ahead the score was predicted.
     """
     ahead = f"{horizon} candle(s) ahead" if horizon else "of the present candle"

@@ -6,8 +6,9 @@ not independent. Source: Newey and West (1987), with Bartlett weights.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,7 +83,6 @@ def correlation(left: pd.Series, right: pd.Series) -> Statistic:
     Candles where one of the two is NaN are left out, but still separate their neighbours.
 
     :param left: By opening time, in order.
-    :param right: With the same index.
     """
     return _correlation(left.to_numpy(dtype=float), right.to_numpy(dtype=float), left.index)
 
@@ -91,7 +91,6 @@ def rank_correlation(left: pd.Series, right: pd.Series) -> Statistic:
     """Return Spearman's correlation of the candles where both are defined.
 
     :param left: By opening time, in order.
-    :param right: With the same index.
     """
     x, y = left.to_numpy(dtype=float), right.to_numpy(dtype=float)
     undefined = np.isnan(x) | np.isnan(y)
@@ -171,7 +170,6 @@ def calibration(predicted: pd.Series, true: pd.Series, bins: int = 10) -> list[C
     """Return bins of equally many candles, from the lowest to the highest predictions.
 
     :param predicted: By opening time.
-    :param true: With the same index.
     :param bins: Fewer come back where many predictions are the same.
     """
     complete = pd.DataFrame({"predicted": predicted, "true": true}).dropna()
@@ -188,3 +186,19 @@ def calibration(predicted: pd.Series, true: pd.Series, bins: int = 10) -> list[C
         CalibrationBin(int(candles), predicted, true, error)
         for candles, predicted, true, error in parts.itertuples(index=False)
     ]
+
+
+def plain(value: Any) -> Any:
+    """Return what JSON can hold of figures, null for what is not defined."""
+    if isinstance(value, Estimate):
+        figures = {"value": value.value, "standard_error": value.standard_error}
+        return plain(figures | {"p_value": value.p_value})
+    if is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [plain(inner) for inner in value]
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

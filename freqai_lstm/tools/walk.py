@@ -6,7 +6,7 @@ a folder of its own, by FreqAI's own backtesting. What it saved of them comes ba
 
 import copy
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,13 +24,7 @@ from freqtrade.freqai.freqai_interface import IFreqaiModel
 from freqtrade.optimize.backtesting import Backtesting
 from pandas import DataFrame
 
-from freqai_lstm.bridge.folders import (
-    Artefacts,
-    Window,
-    collect,
-    identifier_folder,
-    timerange_text,
-)
+from freqai_lstm.bridge.folders import Artefacts, Window, collect, identifier_folder, timerange_text
 from freqai_lstm.bridge.internals import start_strategy
 from freqai_lstm.bridge.kitchen import (
     PreparedDataKitchen,
@@ -51,26 +45,9 @@ _PRIVATE_SECTIONS = (
 _PATHS = ("freqaimodel_path", "recursive_strategy_search", "strategy_path")
 
 
-@dataclass(frozen=True)
-class Task:
-    """Consecutive windows of one pair that one worker trains, oldest first."""
-
-    windows: tuple[Window, ...]
-
-    @property
-    def pair(self) -> str:
-        """The pair of all windows."""
-        return self.windows[0].pair
-
-    @property
-    def timerange(self) -> str:
-        """The candles that its models predict; FreqAI cuts it into just these windows."""
-        return timerange_text(self.windows[0].start, self.windows[-1].stop)
-
-
 @dataclass
 class Outcome:
-    """The models of a task that were trained, and why others were not, by ``model_filename``.
+    """The models that were trained, and why others were not, by ``model_filename``.
 
     ``core_seconds`` is what training and predicting took.
     """
@@ -97,7 +74,6 @@ class Project:
         """Return the strategy with its regressor, as a backtest of the timerange loads them.
 
         :param userdir: An empty folder, the user directory of this backtest.
-        :param timerange: The timerange.
         """
         for name, content in self.files.items():
             file = userdir / name
@@ -111,8 +87,6 @@ class Project:
 def pack_project(config: Mapping[str, Any], strategy: Any, threads: int = 1) -> Project:
     """Pack a strategy whose prediction model is loaded.
 
-    :param config: freqtrade's configuration.
-    :param strategy: The strategy.
     :param threads: Most CPU threads that a worker may use.
     """
     left_out = (*_PRIVATE_SECTIONS, *_PATHS)
@@ -148,7 +122,6 @@ class WalkForward:
         The strategy populates its indicators as in a backtest. At the moment when FreqAI would
         train, its features are taken, and it goes on without predictions.
 
-        :param pair: A pair with candles.
         :return: None if the pair has no candles of a timeframe of the features; the log says which.
         :raises SettingsError: If the identifier's models were trained on other labels or features.
         :raises OperationalException: If a correlated pair has no candles.
@@ -182,7 +155,6 @@ class WalkForward:
 def opened_backtesting(config: dict[str, Any]) -> Iterator[Backtesting]:
     """Yield freqtrade's backtesting with its markets, and let go of the exchange at the end.
 
-    :param config: freqtrade's configuration of a backtest.
     :raises OperationalException: If the exchange cannot be reached.
     """
     backtesting = Backtesting(config)
@@ -195,7 +167,6 @@ def opened_backtesting(config: dict[str, Any]) -> Iterator[Backtesting]:
 def load_walk_forward(options: Mapping[str, Any]) -> WalkForward:
     """Do all that ``freqtrade backtesting`` does before FreqAI: markets, pairs, strategy, candles.
 
-    :param options: freqtrade's command line options by their names in its code.
     :raises ConfigurationError: If FreqAI is not enabled, or the configuration cannot be used.
     :raises OperationalException: If the exchange cannot be reached, or there are no candles.
     """
@@ -212,10 +183,7 @@ def load_walk_forward(options: Mapping[str, Any]) -> WalkForward:
 
 
 def offline_walk_forward(config: Mapping[str, Any]) -> WalkForward:
-    """Do the same without an exchange, for the pairs that the configuration names.
-
-    :param config: freqtrade's configuration of a backtest.
-    """
+    """Do the same without an exchange, for the pairs that the configuration names."""
     own = dict(config, runmode=RunMode.BACKTEST)
     # FreqAI makes this folder's children alone.
     (Path(own["user_data_dir"]) / "models").mkdir(parents=True, exist_ok=True)
@@ -227,21 +195,23 @@ def offline_walk_forward(config: Mapping[str, Any]) -> WalkForward:
     return WalkForward(own, strategy, candles)
 
 
-def walk(project: Project, features: DataFrame, task: Task, seed: int | None = None) -> Outcome:
-    """Train and predict the windows of a task, and return what FreqAI saves of them.
+def walk(
+    project: Project, features: DataFrame, windows: Sequence[Window], seed: int | None = None
+) -> Outcome:
+    """Train and predict consecutive windows of a pair, and return what FreqAI saves of them.
 
-    :param project: The strategy and its prediction model.
     :param features: The pair's candles with the features over the whole range.
-    :param task: The windows.
     :param seed: For the global generators, which other models than this package's draw from.
     """
-    started = process_time()
+    started, pair = process_time(), windows[0].pair
     if seed is not None:
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002
         torch.manual_seed(seed)
     with TemporaryDirectory(prefix="freqai-lstm-") as userdir:
-        strategy = project.open(Path(userdir), task.timerange)
+        # FreqAI cuts the timerange into just these windows.
+        timerange = timerange_text(windows[0].start, windows[-1].stop)
+        strategy = project.open(Path(userdir), timerange)
         regressor = strategy.freqai
         outcome = Outcome()
         train = regressor.train
@@ -257,11 +227,9 @@ def walk(project: Project, features: DataFrame, task: Task, seed: int | None = N
         regressor.train = noting_errors
         regressor.live = False
         history = getattr(regressor, "window_size", 1) - 1
-        regressor.dk = PreparedDataKitchen(strategy.config, task.pair, history, features)
-        IFreqaiModel.start_backtesting(
-            regressor, features, {"pair": task.pair}, regressor.dk, strategy
-        )
-        for window in task.windows:
+        regressor.dk = PreparedDataKitchen(strategy.config, pair, history, features)
+        IFreqaiModel.start_backtesting(regressor, features, {"pair": pair}, regressor.dk, strategy)
+        for window in windows:
             if window.model_filename not in outcome.errors:
                 outcome.artefacts[window.model_filename] = collect(
                     regressor.full_path, project.models, window

@@ -81,11 +81,7 @@ HOOKS: dict[type, tuple[type, list[str]]] = {
     ),
     WindowedDataKitchen: (
         FreqaiDataKitchen,
-        [
-            "save_backtesting_prediction",
-            "check_if_backtest_prediction_is_valid",
-            "slice_dataframe",
-        ],
+        ["save_backtesting_prediction", "check_if_backtest_prediction_is_valid", "slice_dataframe"],
     ),
     PreparedDataKitchen: (FreqaiDataKitchen, ["use_strategy_to_populate_indicators"]),
     PyTorchLSTMTrainer: (PyTorchModelTrainer, ["fit", "save", "load_from_checkpoint"]),

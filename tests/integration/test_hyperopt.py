@@ -151,9 +151,7 @@ def project(market: SyntheticMarket, tmp_path_factory: pytest.TempPathFactory) -
         # It would replace pytest's own handlers.
         patch.setattr("freqtrade.configuration.configuration.setup_logging", lambda config: None)
         arguments = made.arguments(
-            timerange="20231101-20240220",
-            timeframes=TIMEFRAMES,
-            pairs=[*TRADED, "ETH/USDT:USDT"],
+            timerange="20231101-20240220", timeframes=TIMEFRAMES, pairs=[*TRADED, "ETH/USDT:USDT"]
         )
         download_data_main(setup_utils_configuration(arguments, RunMode.UTIL_EXCHANGE))
         yield made

@@ -18,10 +18,11 @@ from freqtrade.exceptions import OperationalException
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from pandas import DataFrame
 
+from freqai_lstm.bridge.folders import timerange_text
 from freqai_lstm.bridge.kitchen import plan_windows
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.tools.pretrain import Account, pool_for, pretrain
-from freqai_lstm.tools.walk import Task, WalkForward
+from freqai_lstm.tools.walk import WalkForward
 from tests.conftest import candle_file, make_config, store_candles
 from tests.integration.conftest import Backtest
 from tests.pools import InlinePool
@@ -265,7 +266,7 @@ def test_continual_learning_keeps_the_windows_of_a_pair_together(
     walk = walk_forward(config)
     pool = InlinePool()
     assert pretrain(walk, pool) == Account(trained=MODELS)
-    assert [task.pair for _, _, task in pool.submitted] == PAIRS
+    assert [windows[0].pair for _, _, windows in pool.submitted] == PAIRS
     assert_same(folder, reference.folder)
     # One missing model takes the whole pair with it.
     shutil.rmtree(folder / "sub-train-SOL_1707955200")
@@ -309,5 +310,6 @@ def test_task_is_cut_into_its_windows_alone(config: dict[str, Any]) -> None:
     ]
     for first in range(len(windows)):
         for last in range(first, len(windows)):
-            task = Task(tuple(windows[first : last + 1]))
-            assert tuple(plan_windows(config | {"timerange": task.timerange}, BTC)) == task.windows
+            part = windows[first : last + 1]
+            timerange = timerange_text(part[0].start, part[-1].stop)
+            assert plan_windows(config | {"timerange": timerange}, BTC) == part

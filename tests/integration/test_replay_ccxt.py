@@ -7,7 +7,7 @@ import pytest
 
 from freqai_lstm.replay.binance.overlay import exchange_overlay
 from freqai_lstm.replay.candles import HOUR_MS, aggregate, parse_day_ms
-from freqai_lstm.replay.faults.fault import Fault
+from freqai_lstm.replay.faults.plan import Fault
 from freqai_lstm.replay.server import ReplayServer
 from freqai_lstm.replay.synthetic import SyntheticMarket
 

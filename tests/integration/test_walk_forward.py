@@ -216,10 +216,7 @@ def test_missing_correlated_pair_is_an_error(config: dict[str, Any], own_datadir
 
 @pytest.mark.parametrize("damage", ["short", "flat", "nan"])
 def test_bad_candles_are_skipped_with_the_cause_and_the_others_go_on(
-    config: dict[str, Any],
-    own_datadir: Path,
-    caplog: pytest.LogCaptureFixture,
-    damage: str,
+    config: dict[str, Any], own_datadir: Path, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:
     for timeframe in config["freqai"]["feature_parameters"]["include_timeframes"]:
         candles = pd.read_feather(candle_file(own_datadir, SOL, timeframe))
@@ -294,11 +291,7 @@ def features_of(strategy: Any, candles: pd.DataFrame, period: int = 10) -> pd.Da
 )
 @given(last=st.integers(150, 399), factor=st.floats(0.5, 2.0), volume=st.floats(0, 1e6))
 def test_candles_after_t_change_no_feature_at_or_before_t(
-    strategy: Any,
-    candles: Callable[..., pd.DataFrame],
-    last: int,
-    factor: float,
-    volume: float,
+    strategy: Any, candles: Callable[..., pd.DataFrame], last: int, factor: float, volume: float
 ) -> None:
     history = candles(BTC).head(400)
     changed = history.copy()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from freqai_lstm.replay.faults.fault import KINDS
+from freqai_lstm.replay.faults.plan import KINDS
 
 from .rig import PAIRS, Rig
 

@@ -15,12 +15,7 @@ START = int(DATES[0].timestamp())
 def window(number: int = 0, pair: str = "BTC/USDT:USDT") -> Window:
     """A window of a day."""
     start = START + number * 24 * HOUR
-    return Window(
-        pair=pair,
-        start=start,
-        stop=start + 24 * HOUR,
-        trained_timestamp=start - HOUR,
-    )
+    return Window(pair=pair, start=start, stop=start + 24 * HOUR, trained_timestamp=start - HOUR)
 
 
 def artefacts(tmp_path: Path, of: Window) -> Artefacts:

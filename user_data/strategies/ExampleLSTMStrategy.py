@@ -95,16 +95,10 @@ class ExampleLSTMStrategy(IStrategy):
     plot_config = {
         "main_plot": {},
         "subplots": {
-            "Score": {
-                "score": {"color": "#1f77b4"},
-                "present_score": {"color": "#7f7f7f"},
-            },
+            "Score": {"score": {"color": "#1f77b4"}, "present_score": {"color": "#7f7f7f"}},
             "Prediction": {"&-target": {"color": "#ff7f0e"}},
             "Return": {RETURN_LABEL: {"color": "#17becf"}},
-            "Regime": {
-                "regime": {"color": "#2ca02c"},
-                "long_regime": {"color": "#9467bd"},
-            },
+            "Regime": {"regime": {"color": "#2ca02c"}, "long_regime": {"color": "#9467bd"}},
             "Do predict": {"do_predict": {"color": "#d62728"}},
         },
     }

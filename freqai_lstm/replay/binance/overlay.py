@@ -41,7 +41,6 @@ def replay_overlay(url: str, market: Market) -> Json:
     one market are never mistaken for those of another.
 
     :param url: Where the replay exchange answers.
-    :param market: What it serves.
     :return: A freqtrade configuration with the keys ``exchange`` and ``freqai``.
     """
     return exchange_overlay(url) | {"freqai": {"identifier": f"replay-{market.identity}"}}

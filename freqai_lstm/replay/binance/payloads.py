@@ -3,7 +3,9 @@
 Prices and quantities are strings with the listing's decimals, as Binance writes them.
 """
 
+import json
 from collections.abc import Iterator, Sequence
+from importlib import resources
 from typing import Any
 from zlib import crc32
 
@@ -16,7 +18,10 @@ from freqai_lstm.replay.market import Candles, FundingRates, Listing
 Json = dict[str, Any]
 
 _MEAN_TRADE_TURNOVER = 2_000.0
-_NEVER_DELIVERED_MS = 4_133_404_800_000
+# What is the same for all symbols, in Binance's words.
+_RULES: Json = json.loads(
+    (resources.files("freqai_lstm.replay.binance") / "futures.json").read_text("utf-8")
+)
 
 
 def price_klines(candles: Candles, timeframe: str, listing: Listing) -> bytes:
@@ -65,80 +70,34 @@ def funding_rates(rates: FundingRates, listing: Listing) -> list[Json]:
 
 def exchange_info(listings: Sequence[Listing], server_ms: int, start_ms: int) -> Json:
     """Describe the exchange and its trading rules."""
-    return {
-        "exchangeFilters": [],
-        "rateLimits": [
-            {
-                "rateLimitType": "REQUEST_WEIGHT",
-                "interval": "MINUTE",
-                "intervalNum": 1,
-                "limit": 2400,
-            }
-        ],
+    quotes = sorted({listing.quote for listing in listings})
+    exchange: Json = _RULES["exchange"]
+    return exchange | {
         "serverTime": server_ms,
-        "timezone": "UTC",
-        "futuresType": "U_MARGINED",
-        "assets": [
-            {"asset": quote, "marginAvailable": True, "autoAssetExchange": "-10000"}
-            for quote in sorted({listing.quote for listing in listings})
-        ],
+        "assets": [_RULES["asset"] | {"asset": quote} for quote in quotes],
         "symbols": [_symbol_info(listing, start_ms) for listing in listings],
     }
 
 
 def _symbol_info(listing: Listing, start_ms: int) -> Json:
     tick, step = _smallest(listing.price_decimals), _smallest(listing.quantity_decimals)
-    lot = {"minQty": step, "maxQty": "10000000", "stepSize": step}
-    return {
+    own = {
+        "PRICE_FILTER": {"minPrice": tick, "tickSize": tick},
+        "LOT_SIZE": {"minQty": step, "stepSize": step},
+        "MARKET_LOT_SIZE": {"minQty": step, "stepSize": step},
+        "MIN_NOTIONAL": {"notional": f"{listing.min_notional:g}"},
+    }
+    rules: Json = _RULES["symbol"]
+    return rules | {
         "symbol": listing.symbol,
         "pair": listing.symbol,
-        "contractType": "PERPETUAL",
-        "deliveryDate": _NEVER_DELIVERED_MS,
         "onboardDate": start_ms,
-        "status": "TRADING",
-        "maintMarginPercent": "2.5000",
-        "requiredMarginPercent": "5.0000",
         "baseAsset": listing.base,
         "quoteAsset": listing.quote,
         "marginAsset": listing.quote,
         "pricePrecision": listing.price_decimals,
         "quantityPrecision": listing.quantity_decimals,
-        "baseAssetPrecision": 8,
-        "quotePrecision": 8,
-        "underlyingType": "COIN",
-        "underlyingSubType": [],
-        "triggerProtect": "0.0500",
-        "liquidationFee": "0.012500",
-        "marketTakeBound": "0.05",
-        "filters": [
-            {
-                "filterType": "PRICE_FILTER",
-                "minPrice": tick,
-                "maxPrice": "10000000",
-                "tickSize": tick,
-            },
-            {"filterType": "LOT_SIZE", **lot},
-            {"filterType": "MARKET_LOT_SIZE", **lot},
-            {"filterType": "MAX_NUM_ORDERS", "limit": 200},
-            {"filterType": "MAX_NUM_ALGO_ORDERS", "limit": 10},
-            {"filterType": "MIN_NOTIONAL", "notional": f"{listing.min_notional:g}"},
-            {
-                "filterType": "PERCENT_PRICE",
-                "multiplierUp": "1.0500",
-                "multiplierDown": "0.9500",
-                "multiplierDecimal": "4",
-            },
-        ],
-        "orderTypes": [
-            "LIMIT",
-            "MARKET",
-            "STOP",
-            "STOP_MARKET",
-            "TAKE_PROFIT",
-            "TAKE_PROFIT_MARKET",
-            "TRAILING_STOP_MARKET",
-        ],
-        "timeInForce": ["GTC", "IOC", "FOK", "GTX", "GTD"],
+        "filters": [rule | own.get(rule["filterType"], {}) for rule in rules["filters"]],
     }
 
 

@@ -22,8 +22,6 @@ class BinanceError(Exception):
     """A request that Binance refuses.
 
     :param code: Binance's error code, below 0.
-    :param message: Binance's text for it.
-    :param status: The HTTP status.
     """
 
     def __init__(self, code: int, message: str, *, status: int = 400) -> None:
@@ -38,11 +36,7 @@ class BinanceError(Exception):
 
 
 class RestApi:
-    """The public endpoints of ``/fapi``.
-
-    :param feed: What there is to answer with.
-    :param plan: What goes wrong with the answers.
-    """
+    """The public endpoints of ``/fapi``."""
 
     def __init__(self, feed: Feed, plan: FaultPlan) -> None:
         self._feed = feed

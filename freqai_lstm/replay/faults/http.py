@@ -10,8 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from freqai_lstm.exceptions import ReplayError
-from freqai_lstm.replay.faults.fault import REQUEST_KINDS, Fault
-from freqai_lstm.replay.faults.plan import FaultPlan
+from freqai_lstm.replay.faults.plan import REQUEST_KINDS, Fault, FaultPlan
 from freqai_lstm.replay.feed import Feed
 
 _UNAVAILABLE = {"code": -1000, "msg": "An unknown error occurred while processing the request."}
@@ -28,11 +27,7 @@ class DroppableConnection(H11Protocol):
 
 
 class FaultInjector:
-    """An ASGI application around another one, that lets requests to the exchange fail.
-
-    :param app: The application that answers.
-    :param plan: Decides which requests fail, and how.
-    """
+    """An ASGI application around another one, that lets requests to the exchange fail."""
 
     def __init__(self, app: ASGIApp, plan: FaultPlan) -> None:
         self._app = app
@@ -75,20 +70,13 @@ class FaultInjector:
 
 
 async def _send(send: Send, status: int, body: bytes) -> None:
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-    ]
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
 class ControlApi:
-    """Status and faults.
-
-    :param feed: The market that is served.
-    :param plan: The faults that are active.
-    """
+    """Status and faults."""
 
     def __init__(self, feed: Feed, plan: FaultPlan) -> None:
         self._feed = feed

@@ -1,25 +1,27 @@
-"""The command line of the doctor."""
+"""The command line of the doctor, and what it looks at beside candles."""
 
 import argparse
 import logging
-from collections.abc import Iterator
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
 from freqtrade.data.dataprovider import DataProvider
 from freqtrade.exchange import timeframe_to_seconds
 from freqtrade.resolvers import ExchangeResolver, StrategyResolver
 
+from freqai_lstm import __version__
+from freqai_lstm.bridge.digest import featured_by
+from freqai_lstm.bridge.folders import HISTORY, identifier_folder, saved_models, saved_predictions
+from freqai_lstm.bridge.manifest import IdentifierGuard, trained_with
+from freqai_lstm.bridge.versions import TESTED, untested
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.settings import FreqaiSettings, read_settings
 from freqai_lstm.tools.command import add_freqtrade_options, freqai_configuration, print_table
-from freqai_lstm.tools.doctor.checks import (
-    Finding,
-    check_device,
-    check_identifier,
-    check_user_directory,
-    check_versions,
-)
 from freqai_lstm.tools.doctor.coverage import (
     Coverage,
     coverage,
@@ -27,8 +29,86 @@ from freqai_lstm.tools.doctor.coverage import (
     needed_candles,
     utc_now,
 )
+from freqai_lstm.tools.install import DROP_INS, State, copies, shipped_files
 
 _TIME = "%Y-%m-%d %H:%M"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A line of the report.
+
+    :param found: What was found.
+    :param problem: What is wrong with it and how to mend it; empty if nothing is.
+    """
+
+    subject: str
+    found: Any
+    problem: str = ""
+
+
+def check_versions() -> Iterator[Finding]:
+    """Report the versions that matter."""
+    yield Finding("python", platform.python_version())
+    yield Finding("freqai-lstm", __version__)
+    yield Finding("torch", version("torch"))
+    problems = untested()
+    for name in TESTED:
+        yield Finding(name, version(name), problems.get(name, ""))
+
+
+def check_device(requested: str) -> Finding:
+    """Report where networks are trained.
+
+    :param requested: ``trainer_kwargs.device``.
+    """
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    available = [*(name for name in present if present[name]), "cpu"]
+    device = available[0] if requested == "auto" else requested
+    if device not in available:
+        return Finding(
+            "device",
+            device,
+            f"freqai.model_training_parameters.trainer_kwargs.device: must be one of "
+            f"{', '.join(available)} with this torch and machine, was {requested!r}",
+        )
+    name = f"cuda ({torch.cuda.get_device_name()})" if device == "cuda" else device
+    return Finding("device", f"{name}, asked for {requested}")
+
+
+def check_user_directory(folder: Path) -> Iterator[Finding]:
+    """Report the drop-ins of a user directory; a changed one is somebody's own and no problem."""
+    drop_ins = {place: file for place, file in shipped_files().items() if str(place) in DROP_INS}
+    for copy in copies(drop_ins, folder):
+        problem = (
+            f"{copy.target}: must be there, was missing; freqai-lstm install --userdir {folder}"
+            if copy.state is State.MISSING
+            else ""
+        )
+        found = {State.SAME: "as shipped", State.CHANGED: "changed", State.MISSING: "missing"}
+        yield Finding(copy.target.name, found[copy.state], problem)
+
+
+def check_identifier(
+    config: Mapping[str, Any], settings: FreqaiSettings, strategy: Any
+) -> Iterator[Finding]:
+    """Report the models of the identifier, and whether the present settings fit them.
+
+    :param settings: Its ``freqai`` section.
+    """
+    folder = identifier_folder(config)
+    present = trained_with(settings, config["timeframe"], config["freqaimodel"])
+    problem = ""
+    try:
+        IdentifierGuard(folder).refuse_changed(present | featured_by(strategy))
+    except SettingsError as error:
+        problem = str(error)
+    yield Finding("identifier", settings.identifier, problem)
+    windows = {coin: len(models) for coin, models in saved_models(folder).items()}
+    each = ", ".join(f"{coin} {count}" for coin, count in windows.items())
+    yield Finding("saved models", f"{sum(windows.values())}{f' ({each})' if each else ''}")
+    yield Finding("saved predictions", f"{len(saved_predictions(folder))} backtest window(s)")
+    yield Finding("live predictions", "yes" if (folder / HISTORY).is_file() else "none")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,20 +160,14 @@ def _examine(
     except SettingsError as error:
         findings.append(Finding("configuration", "wrong", str(error)))
     else:
-        findings += _check_bot(config, settings, strategy)
+        findings.append(Finding("configuration", ", ".join(config["config_files"])))
+        findings.append(check_device(settings.model_training_parameters.trainer_kwargs.device))
+        findings += check_identifier(config, settings, strategy)
         if config.get("timerange"):
             found = list(_candles(config, strategy))
             incomplete = [one for one in found if one.missing]
             findings.append(_candle_finding(found, incomplete, args))
     return findings, incomplete
-
-
-def _check_bot(
-    config: dict[str, Any], settings: FreqaiSettings, strategy: Any
-) -> Iterator[Finding]:
-    yield Finding("configuration", ", ".join(config["config_files"]))
-    yield check_device(settings.model_training_parameters.trainer_kwargs.device)
-    yield from check_identifier(config, settings, strategy)
 
 
 def _candles(config: dict[str, Any], strategy: Any) -> Iterator[Coverage]:
@@ -120,11 +194,8 @@ def _candle_finding(
     if args.datadir:
         options.append(f"--datadir={args.datadir}")
     commands = "\n".join(f"  {command}" for command in download_commands(incomplete, options))
-    return Finding(
-        "candle files",
-        complete,
-        f"Candles are missing. What the exchange has of them comes with\n{commands}",
-    )
+    problem = f"Candles are missing. What the exchange has of them comes with\n{commands}"
+    return Finding("candle files", complete, problem)
 
 
 def _coverage_row(found: Coverage) -> list[Any]:

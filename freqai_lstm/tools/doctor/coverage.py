@@ -42,7 +42,6 @@ class Needed:
 class Coverage:
     """How much of what is needed is there.
 
-    :param needed: What is needed.
     :param first: Opening time of the first candle that is there, None without any.
     :param last: Opening time of the last one.
     :param before: Candles missing before the first one; without any candle, all of them.
@@ -69,7 +68,6 @@ def needed_candles(
     """Give what freqtrade and FreqAI read for a backtest of the configured timerange.
 
     :param config: freqtrade's configuration, with the strategy's startup candles.
-    :param provider: A data provider of the same configuration.
     :param exchange: The exchange, whose markets need not be loaded.
     :param now: The present: later candles cannot be there.
     :raises SettingsError: If the timerange has no start.
@@ -97,17 +95,9 @@ def needed_candles(
 
 
 def coverage(config: Mapping[str, Any], needed: Needed) -> Coverage:
-    """Compare what is needed with the file of the data directory.
-
-    :param config: freqtrade's configuration.
-    :param needed: What is needed.
-    """
+    """Compare what is needed with the file of the data directory."""
     stored = stored_candles(
-        config,
-        needed.pair,
-        needed.timeframe,
-        candle_type=needed.candle_type,
-        fill_missing=False,
+        config, needed.pair, needed.timeframe, candle_type=needed.candle_type, fill_missing=False
     )
     dates = stored["date"] if not stored.empty else pd.Series(dtype="datetime64[ns, UTC]")
     # A candle is stored when it has closed.
@@ -146,7 +136,6 @@ def download_commands(incomplete: Iterable[Coverage], options: Sequence[str]) ->
     freqtrade download-data goes on where the stored candles end. What is missing before them needs
     ``--prepend``, and a hole in them ``--erase``.
 
-    :param incomplete: What has missing candles.
     :param options: freqtrade's options that say which bot and which data directory.
     """
     incomplete = list(incomplete)

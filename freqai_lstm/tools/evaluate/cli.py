@@ -4,7 +4,6 @@ import argparse
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from freqtrade.util import get_progress_tracker
 from freqai_lstm.files import replacing
 from freqai_lstm.settings import read_settings
 from freqai_lstm.tools.candles import closed_timerange
+from freqai_lstm.tools.cluster import open_pool
 from freqai_lstm.tools.command import (
     add_freqtrade_options,
     add_pool_options,
@@ -30,7 +30,8 @@ from freqai_lstm.tools.evaluate.plan import (
     read_candidates,
 )
 from freqai_lstm.tools.evaluate.runs import Runner, finished, keep
-from freqai_lstm.tools.pool import open_pool, work_off
+from freqai_lstm.tools.pool import work_off
+from freqai_lstm.tools.statistics import plain
 
 _HEADERS = (
     *("h", "Pair", "Model", "Correlation", "Gain", "Of a window", "R2"),
@@ -170,19 +171,11 @@ def _write(
     content = {
         "timerange": args.timerange,
         "seeds": args.seeds,
-        "models": {candidate.name: asdict(candidate) for candidate in candidates},
+        "models": {candidate.name: candidate for candidate in candidates},
         "core_seconds_per_training": {
             candidate.name: _core_seconds(candidate, costs) for candidate in candidates
         },
-        "rows": [asdict(row) for row in rows],
+        "rows": rows,
     }
     with replacing(output) as temporary:
-        temporary.write_text(json.dumps(_without_nan(content), indent=2) + "\n", encoding="utf-8")
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+        temporary.write_text(json.dumps(plain(content), indent=2) + "\n", encoding="utf-8")

@@ -196,7 +196,6 @@ def _sub_run(
 class Digests:
     """Digests of what runs share, each computed once.
 
-    :param config: freqtrade's configuration.
     :raises OperationalException: If there is no such strategy.
     """
 

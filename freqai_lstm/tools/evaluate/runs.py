@@ -17,7 +17,7 @@ from freqai_lstm.exceptions import SkillError
 from freqai_lstm.files import replacing
 from freqai_lstm.tools.evaluate.plan import SubRun
 from freqai_lstm.tools.pool import KILLED, Job, Pool
-from freqai_lstm.tools.walk import Outcome, Task, offline_walk_forward, pack_project, walk
+from freqai_lstm.tools.walk import Outcome, offline_walk_forward, pack_project, walk
 
 _FINISHED = "evaluated.json"
 # Frames that are kept at a time; each holds some megabytes for a year of hourly candles.
@@ -36,10 +36,7 @@ def finished(run: SubRun) -> dict[str, float] | None:
 
 
 class Runner:
-    """Makes jobs of runs, and keeps what becomes of them.
-
-    :param pool: Where the jobs will run.
-    """
+    """Makes jobs of runs, and keeps what becomes of them."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
@@ -58,8 +55,8 @@ class Runner:
             if model not in self._strategies:
                 self._strategies[model] = offline_walk_forward(config).strategy
             project = pack_project(config, self._strategies[model], self.pool.threads)
-            task = Task(tuple(plan_windows(config, run.pair)))
-        return Job(run, (walk, project, shared, task, run.seed))
+            windows = plan_windows(config, run.pair)
+        return Job(run, (walk, project, shared, windows, run.seed))
 
     def _share(self, key: str) -> Any:
         """Compute the features of the present run's pair, for all runs with this key."""

@@ -31,7 +31,6 @@ _HEADERS = (
 class Comparison:
     """One pair, candle by candle.
 
-    :param pair: The pair.
     :param candles: Candles compared.
     :param models: Models that predicted them.
     :param gone: Candles whose model FreqAI has deleted since (``purge_old_models``).
@@ -115,11 +114,7 @@ def _row(comparison: Comparison) -> list[Any]:
 
 
 def compare(record: LiveRecord, replay: Replay) -> Comparison:
-    """Compare what a bot did live with what a backtest of the same models does.
-
-    :param record: The bot's predictions of a pair.
-    :param replay: What predicts them again.
-    """
+    """Compare what a bot did live with what a backtest of the same models does."""
     again, gone = replay.predict(record)
     live = record.candles[record.candles["date"].isin(again["date"])].reset_index(drop=True)
     again = again.sort_values("date").reset_index(drop=True)

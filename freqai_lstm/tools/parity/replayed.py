@@ -22,7 +22,6 @@ SIGNALS = ("enter_long", "enter_short", "exit_long", "exit_short")
 class LiveRecord:
     """The live predictions of one pair.
 
-    :param pair: The pair.
     :param candles: A row for each candle that a live model was asked for, oldest first; columns
         ``date``, the labels, ``do_predict`` and ``model_timestamp``.
     """
@@ -38,7 +37,6 @@ class LiveRecord:
 def read_live_records(folder: Path, pairs: list[str] | None = None) -> list[LiveRecord]:
     """Read what a bot predicted live.
 
-    :param folder: The identifier's folder.
     :param pairs: Only these pairs; all by default.
     :raises ParityError: If no bot predicted anything with these models.
     """
@@ -86,10 +84,7 @@ def as_utc(timestamp: float) -> str:
 
 
 class Replay:
-    """Predicts a live bot's candles from stored ones, with the bot's own models.
-
-    :param config: freqtrade's configuration.
-    """
+    """Predicts a live bot's candles from stored ones, with the bot's own models."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = config
@@ -106,7 +101,6 @@ class Replay:
     def predict(self, record: LiveRecord) -> tuple[DataFrame, int]:
         """Predict the candles of a live record again.
 
-        :param record: What the bot predicted.
         :return: The same rows and columns, without those whose model is gone, and how many those
             were.
         :raises ParityError: If stored candles are missing.
@@ -128,7 +122,6 @@ class Replay:
     def signals(self, pair: str, predictions: DataFrame, *, candles_known: int = 0) -> DataFrame:
         """Return the signals that the strategy gives on predictions.
 
-        :param pair: The pair.
         :param predictions: As :meth:`predict` returns them.
         :param candles_known: How many candles the strategy is shown for each, as it is live; all
             stored ones, once, by default.

@@ -2,19 +2,17 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from freqai_lstm.files import replacing
 from freqai_lstm.tools.report.figures import RETURN_HORIZONS
-from freqai_lstm.tools.report.gather import BacktestReport, PairReport
+from freqai_lstm.tools.report.gather import BacktestReport, PairReport, TradingResult
 from freqai_lstm.tools.report.plots import (
     LINE_POINTS,
     MODEL,
@@ -30,8 +28,7 @@ from freqai_lstm.tools.report.plots import (
     timeline_plot,
     training_plot,
 )
-from freqai_lstm.tools.report.trades import TradingResult
-from freqai_lstm.tools.statistics import Estimate
+from freqai_lstm.tools.statistics import Estimate, plain
 
 _NONE = "-"
 
@@ -127,42 +124,28 @@ def write_json(report: BacktestReport, file: Path) -> None:
 
     What is not defined is null.
     """
-    plain = {
-        name: _plain(getattr(report, name))
+    content = {
+        name: plain(getattr(report, name))
         for name in (field.name for field in fields(report))
         if name not in ("pairs", "trading")
     }
-    plain["pairs"] = [
+    content["pairs"] = [
         {
             "pair": pair.figures.pair,
-            "verdicts": _plain(pair.verdicts),
-            "whole": _plain(pair.figures.whole),
-            "windows": _plain(pair.figures.windows),
-            "spreads": _plain(pair.figures.spreads),
+            "verdicts": plain(pair.verdicts),
+            "whole": plain(pair.figures.whole),
+            "windows": plain(pair.figures.windows),
+            "spreads": plain(pair.figures.spreads),
             "trainings": [
-                _plain(curve) | {"epochs": curve.epochs, "best_epoch": curve.best_epoch}
+                plain(curve) | {"epochs": curve.epochs, "best_epoch": curve.best_epoch}
                 for curve in pair.curves
             ],
         }
         for pair in report.pairs
     ]
     trading = report.trading
-    plain["trading"] = _plain(trading.figures) if isinstance(trading, TradingResult) else None
+    content["trading"] = plain(trading.figures) if isinstance(trading, TradingResult) else None
     with replacing(file) as temporary:
-        temporary.write_text(json.dumps(plain, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _plain(value: Any) -> Any:
-    """Return what JSON can hold."""
-    if isinstance(value, Estimate):
-        figures = {"value": value.value, "standard_error": value.standard_error}
-        return _plain(figures | {"p_value": value.p_value})
-    if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, pd.Timestamp):
-        return value.isoformat()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        temporary.write_text(
+            json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8"
+        )

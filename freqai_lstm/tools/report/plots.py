@@ -9,10 +9,8 @@ from plotly.subplots import make_subplots
 
 from freqai_lstm.score import Signals
 from freqai_lstm.tools.predictions import SCORE, PairPredictions
-from freqai_lstm.tools.report.figures import PairFigures
-from freqai_lstm.tools.report.gather import TrainingCurve
-from freqai_lstm.tools.report.trades import TradingResult
-from freqai_lstm.tools.report.uncertainty import ALL_LABELS, coverage
+from freqai_lstm.tools.report.figures import ALL_LABELS, PairFigures, coverage
+from freqai_lstm.tools.report.gather import TradingResult, TrainingCurve
 from freqai_lstm.tools.statistics import Estimate
 
 LINE_POINTS = 2000

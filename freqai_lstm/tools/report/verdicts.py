@@ -8,8 +8,14 @@ from typing import Literal
 from freqtrade.configuration import TimeRange
 
 from freqai_lstm.tools.predictions import SCORE
-from freqai_lstm.tools.report.figures import OverallFigures, PairFigures, Period
-from freqai_lstm.tools.report.uncertainty import ALL_LABELS, SpreadFigures, normal_share
+from freqai_lstm.tools.report.figures import (
+    ALL_LABELS,
+    OverallFigures,
+    PairFigures,
+    Period,
+    SpreadFigures,
+    normal_share,
+)
 from freqai_lstm.tools.statistics import SIGNIFICANCE, Estimate
 
 _FULLY_LEARNED = 0.9
@@ -34,8 +40,6 @@ def overall_verdicts(
 ) -> list[Verdict]:
     """Judge a backtest as a whole.
 
-    :param overall: Means over all pairs.
-    :param pairs: The figures of each pair.
     :param horizon: How many candles ahead the score is predicted.
     :return: What the model knows of the score, then what its score knows of returns.
     """
@@ -73,9 +77,7 @@ def tuning_verdicts(tuned_on: str | None, timerange: str) -> list[Verdict]:
 def pair_verdicts(pair: PairFigures, horizon: int, expected_windows: int) -> list[Verdict]:
     """Judge one pair.
 
-    :param pair: The figures of the pair.
     :param horizon: How many candles ahead the score is predicted.
-    :param expected_windows: How many training windows the timerange has.
     """
     whole = pair.whole
     verdicts = [Verdict("warning", text) for text in _warnings(pair, expected_windows)]

@@ -12,6 +12,7 @@ from freqtrade.util import get_progress_tracker
 from optuna.trial import FrozenTrial, TrialState
 
 from freqai_lstm.exceptions import SettingsError
+from freqai_lstm.tools.cluster import open_pool
 from freqai_lstm.tools.command import (
     add_freqtrade_options,
     add_pool_options,
@@ -19,10 +20,8 @@ from freqai_lstm.tools.command import (
     positive,
     print_table,
 )
-from freqai_lstm.tools.pool import open_pool
 from freqai_lstm.tools.tune.plan import NAMES, OBJECTIVES, TuningPlan, overlay, search_space
-from freqai_lstm.tools.tune.search import Search
-from freqai_lstm.tools.tune.study import FINISHED, open_study, study_file
+from freqai_lstm.tools.tune.study import FINISHED, Search, open_study, study_file
 
 _SHOWN = 10
 _NOTE = """\

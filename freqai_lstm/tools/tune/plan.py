@@ -96,7 +96,6 @@ def configured(settings: FreqaiSettings, space: Iterable[Parameter]) -> dict[str
     """Return the values that a configuration has, None if it trains by steps, not by epochs.
 
     :param settings: The ``freqai`` section, with its defaults.
-    :param space: The parameters.
     """
     values: dict[str, Any] = {}
     for parameter in space:
@@ -113,8 +112,6 @@ def tried(
     """Return a ``freqai`` section with the values of a trial in place of its own.
 
     :param freqai: The ``freqai`` section.
-    :param space: The parameters.
-    :param values: By the parameters' names.
     """
     changed = copy.deepcopy(dict(freqai))
     _place(changed, space, values)
@@ -127,13 +124,7 @@ def tried(
 def overlay(
     identifier: str, tuned_on: str, space: Iterable[Parameter], values: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return a configuration for freqtrade that holds the values of a trial and nothing else.
-
-    :param identifier: FreqAI's identifier for models with these values.
-    :param tuned_on: The timerange that the values were chosen on.
-    :param space: The parameters.
-    :param values: By the parameters' names.
-    """
+    """Return a configuration for freqtrade that holds the values of a trial and nothing else."""
     section: dict[str, Any] = {"identifier": identifier, "tuned_on": tuned_on}
     _place(section, space, values)
     if "n_epochs" in values:
@@ -158,7 +149,6 @@ class TuningPlan:
     """A search.
 
     :ivar name: Of the study and its file.
-    :ivar config: freqtrade's configuration.
     :ivar objective: Of :data:`OBJECTIVES`.
     :ivar seeds: Each trial trains with each of them.
     :ivar space: What is searched.
@@ -195,7 +185,6 @@ class TuningPlan:
         """Return the runs of a trial, pair by pair.
 
         :param label: Which trial; part of its folders' names.
-        :param values: What it tries, by the parameters' names.
         """
         freqai = tried(self.config["freqai"], self.space, values)
         candidate = Candidate(f"{self.name}.{label}", LSTM, freqai["model_training_parameters"])

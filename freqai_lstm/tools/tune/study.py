@@ -1,17 +1,25 @@
-"""The study: Optuna's record of all trials in a file, which outlives the process."""
+"""The study, Optuna's record in a file that outlives the process, and the search that fills it."""
 
+import math
 import shutil
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 from filelock import FileLock, Timeout
 from optuna.trial import FrozenTrial, TrialState
 
-from freqai_lstm.exceptions import SettingsError
-from freqai_lstm.tools.tune.plan import TuningPlan
+from freqai_lstm.exceptions import SettingsError, SkillError
+from freqai_lstm.tools.evaluate.comparison import ALL_PAIRS, PERSISTENCE, Row, Spread, compare
+from freqai_lstm.tools.evaluate.plan import SubRun, by_pair_and_horizon
+from freqai_lstm.tools.evaluate.runs import Runner, keep
+from freqai_lstm.tools.pool import Job, Pool, work_off
+from freqai_lstm.tools.tune.plan import OBJECTIVES, TuningPlan
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 _DESCRIPTION = "searches"
@@ -96,11 +104,151 @@ def _kept(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def remove_runs(plan: TuningPlan, label: str = "*") -> None:
-    """Remove the models and predictions of a trial, or of all trials of a study.
-
-    :param plan: The search.
-    :param label: Which trial.
-    """
+    """Remove the models and predictions of a trial, or of all trials of a study."""
     models = Path(plan.config["user_data_dir"]) / "models"
     for folder in models.glob(f"evaluate-{plan.name}.{label}-*"):
         shutil.rmtree(folder)
+
+
+class Search:
+    """Maximises the mean over pairs of a figure of out-of-sample skill.
+
+    :param at_once: Trials that run at a time.
+    :param advance: Called with the number of runs that are done or not needed any more.
+    """
+
+    def __init__(
+        self,
+        plan: TuningPlan,
+        study: optuna.Study,
+        pool: Pool,
+        at_once: int,
+        advance: Callable[[int], None],
+    ) -> None:
+        self.plan = plan
+        self.study = study
+        self.pool = pool
+        self.at_once = at_once
+        self.advance = advance
+        self._runner = Runner(pool)
+        self._left = 0
+        self._active: set[int] = set()
+        self._waiting: deque[tuple[_Walk, SubRun]] = deque()
+
+    def run(self, trials: int) -> None:
+        """Run so many trials more, and keep what each is made of in its attributes."""
+        self._left = trials
+        for (walk, run), future in work_off(self.pool, self):
+            if not walk.ended:
+                self._take(walk, run, future)
+
+    def __iter__(self) -> "Search":
+        return self
+
+    def __next__(self) -> Job:
+        """Give a job that may run now; after the last one there may be more."""
+        while not self._waiting and self._left and len(self._active) < self.at_once:
+            self._begin()
+        if not self._waiting:
+            raise StopIteration
+        walk, run = self._waiting.popleft()
+        return Job((walk, run), self._runner.job(run).call)
+
+    def _begin(self) -> None:
+        self._left -= 1
+        trial = self.study.ask()
+        values = {parameter.name: parameter.suggest(trial) for parameter in self.plan.space}
+        runs = self.plan.sub_runs(str(trial.number), values)
+        walk = _Walk(trial, runs)
+        self._active.add(trial.number)
+        self._waiting.extend((walk, run) for run in walk.next_pair())
+
+    def _take(self, walk: "_Walk", run: SubRun, future: "Future[Any]") -> None:
+        """Take what came of a run, and go on with its trial."""
+        try:
+            keep(run, future)
+            self.advance(1)
+            walk.running.discard(run.identifier)
+            if walk.running:
+                return
+            walk.end_pair(self._figure(_row(compare(walk.of_pair), run.candidate, run.pair)))
+        except SkillError as error:
+            walk.trial.set_user_attr("failure", str(error))
+            self._end(walk, state=TrialState.FAIL)
+            return
+        if not walk.pairs_left:
+            for name, value in self._summary(walk.runs).items():
+                walk.trial.set_user_attr(name, value)
+            walk.trial.set_user_attr("pairs", walk.figures)
+            self._end(walk, walk.value)
+        elif walk.trial.should_prune():
+            self._end(walk, state=TrialState.PRUNED)
+        else:
+            self._waiting.extend((walk, other) for other in walk.next_pair())
+
+    def _end(self, walk: "_Walk", value: float | None = None, **state: Any) -> None:
+        walk.ended = True
+        self.study.tell(walk.trial, value, **state)
+        self.advance(len(walk.running) + sum(map(len, walk.pairs_left)))
+        self._active.discard(walk.trial.number)
+        self._waiting = deque(waiting for waiting in self._waiting if waiting[0] is not walk)
+        remove_runs(self.plan, str(walk.trial.number))
+
+    def _summary(self, runs: list[SubRun]) -> dict[str, float | None]:
+        """Return the mean's spread over seeds, and how it stands to persistence."""
+        rows = compare(runs)
+        mean = ALL_PAIRS if len(self.plan.pairs) > 1 else self.plan.pairs[0]
+        row = _row(rows, runs[0].candidate, mean)
+        summary = {
+            "seed_std": self._figure(row).std,
+            "persistence": _row(rows, PERSISTENCE, mean).figures["correlation"].mean,
+            "correlation": row.figures["correlation"].mean,
+            "gain": row.gain.value,
+            "gain_error": row.gain.standard_error,
+        }
+        return {name: None if math.isnan(value) else value for name, value in summary.items()}
+
+    def _figure(self, row: Row) -> Spread:
+        return row.figures[OBJECTIVES[self.plan.objective]]
+
+
+class _Walk:
+    """How far a trial is on its way over the pairs.
+
+    ``running`` are the runs of the present pair that have not ended, by identifier.
+    """
+
+    def __init__(self, trial: optuna.Trial, runs: list[SubRun]) -> None:
+        self.trial = trial
+        self.runs = runs
+        self.pairs_left = deque(of_pair for _, _, of_pair in by_pair_and_horizon(runs))
+        self.of_pair: list[SubRun] = []
+        self.running: set[str] = set()
+        self.figures: dict[str, float] = {}
+        self.ended = False
+
+    @property
+    def value(self) -> float:
+        """The mean over the pairs so far."""
+        return float(np.mean(list(self.figures.values())))
+
+    def next_pair(self) -> list[SubRun]:
+        """Return the runs of the next pair, one for each seed."""
+        self.of_pair = self.pairs_left.popleft()
+        self.running = {run.identifier for run in self.of_pair}
+        return self.of_pair
+
+    def end_pair(self, figure: Spread) -> None:
+        """Report the mean over the pairs so far.
+
+        :raises SkillError: If what is predicted of this pair is constant.
+        """
+        pair = self.of_pair[0].pair
+        if math.isnan(figure.mean):
+            raise SkillError(f"{pair}: predictions must vary, all of them were the same")
+        self.figures[pair] = figure.mean
+        self.trial.report(self.value, len(self.figures) - 1)
+
+
+def _row(rows: list[Row], model: str, pair: str) -> Row:
+    return next(row for row in rows if (row.model, row.pair) == (model, pair))

@@ -144,11 +144,7 @@ REACHING = {
     ),
     "lambda": (BODY.replace("* 2", "* factor()"), "", "factor = lambda: 2\n"),
     "constant": (BODY.replace("* 2", "* FACTOR"), "", "FACTOR = 2\n"),
-    "nested constant": (
-        BODY.replace("* 2", '* FACTORS["a"][0]'),
-        "",
-        'FACTORS = {"a": [2]}\n',
-    ),
+    "nested constant": (BODY.replace("* 2", '* FACTORS["a"][0]'), "", 'FACTORS = {"a": [2]}\n'),
     "array": (
         BODY.replace("* 2", "* FACTORS[0]"),
         "",

@@ -9,7 +9,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from freqai_lstm.bridge.label_statistics import latest_statistics, rolling_statistics
+from freqai_lstm.bridge.kitchen import latest_statistics, rolling_statistics
 
 LABELS = ["&-a", "&-b"]
 

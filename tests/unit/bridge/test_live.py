@@ -19,10 +19,7 @@ BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 CONFIG = {
     "timeframe": "1h",
     "freqai": {
-        "feature_parameters": {
-            "include_timeframes": ["1h", "4h"],
-            "include_corr_pairlist": [ETH],
-        }
+        "feature_parameters": {"include_timeframes": ["1h", "4h"], "include_corr_pairlist": [ETH]}
     },
 }
 

@@ -287,8 +287,7 @@ def test_setting_that_no_model_depends_on_may_change(
 
 
 @pytest.mark.parametrize(
-    "leftover",
-    [None, "sub-train-BTC_170000", "backtesting_predictions", "pair_dictionary.json"],
+    "leftover", [None, "sub-train-BTC_170000", "backtesting_predictions", "pair_dictionary.json"]
 )
 def test_settings_may_change_while_there_are_no_models(
     guard: IdentifierGuard, folder: Path, leftover: str | None

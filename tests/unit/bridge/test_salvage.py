@@ -8,7 +8,7 @@ import cloudpickle
 import pandas as pd
 import pytest
 
-from freqai_lstm.bridge.salvage import salvage_folder, set_aside
+from freqai_lstm.bridge.drawer import salvage_folder, set_aside
 
 PAIRS = '{"BTC/USDT:USDT": {"model_filename": "cb", "trained_timestamp": 1, "data_path": "p"}}'
 HISTORY = cloudpickle.dumps({"BTC/USDT:USDT": pd.DataFrame({"&-a": [1.0]})})

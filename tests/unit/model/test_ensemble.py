@@ -58,11 +58,7 @@ def test_member_is_the_network_that_its_seed_trains_alone(dropout: float) -> Non
 
 
 def test_each_member_stops_by_itself() -> None:
-    settings: dict[str, Any] = {
-        "early_stopping_patience": 1,
-        "n_epochs": 30,
-        "learning_rate": 0.1,
-    }
+    settings: dict[str, Any] = {"early_stopping_patience": 1, "n_epochs": 30, "learning_rate": 0.1}
     epochs = [
         len(trained(ensemble_size=1, seed=seed, **settings).history.train_loss)
         for seed in range(SIZE)

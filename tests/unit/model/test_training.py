@@ -454,9 +454,7 @@ def test_number_of_threads_is_restored_after_an_error() -> None:
 # Predictions
 
 
-def test_predictions_do_not_depend_on_where_they_are_split(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_predictions_do_not_depend_on_where_they_are_split(monkeypatch: pytest.MonkeyPatch) -> None:
     model, split = make_model().eval(), make_split(20)
     at_once = predict_windows(model, split.features, split.ends)
     monkeypatch.setattr(training, "PREDICTION_ROWS", 7 * WINDOW)

@@ -127,9 +127,7 @@ def test_no_candles_aggregate_to_none() -> None:
 
 def candle(open_: float, high: float, low: float, close: float) -> Candles:
     return Candles(
-        np.array([0]),
-        *(np.array([value]) for value in (open_, high, low, close)),
-        np.array([10.0]),
+        np.array([0]), *(np.array([value]) for value in (open_, high, low, close)), np.array([10.0])
     )
 
 

@@ -27,10 +27,7 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(2)
 
 
-@given(
-    noise=st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=50),
-    half_life=st.floats(0.5, 1e5),
-)
+@given(noise=st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=50), half_life=st.floats(0.5, 1e5))
 def test_autoregression_equals_its_definition(noise: list[float], half_life: float) -> None:
     kept, expected = 0.5 ** (1.0 / half_life), [noise[0]]
     for value in noise[1:]:

@@ -17,7 +17,7 @@ from replay_markets import START_MS, frame, hours
 
 from freqai_lstm.exceptions import ReplayError
 from freqai_lstm.replay import cli
-from freqai_lstm.replay.faults.fault import Fault
+from freqai_lstm.replay.faults.plan import Fault
 from freqai_lstm.replay.feed import Clock
 from freqai_lstm.replay.recorded import RecordedMarket
 from freqai_lstm.replay.server import ReplayServer, serve

@@ -141,9 +141,7 @@ def test_relative_volatility_is_around_one(candles: pd.DataFrame) -> None:
     assert 0.5 < relative.median() < 2
 
 
-def test_relative_volatility_equals_its_definition(
-    candles: pd.DataFrame,
-) -> None:
+def test_relative_volatility_equals_its_definition(candles: pd.DataFrame) -> None:
     factors = volatility_adjustment(candles)
     row = 321
     level = factors.loc[row - 99 : row].mean()

@@ -148,9 +148,7 @@ def code_of(config: dict[str, Any], tmp_path: Path) -> Callable[[str, str], str]
     return digest
 
 
-def test_only_features_and_labels_of_the_strategy_count(
-    code_of: Callable[[str, str], str],
-) -> None:
+def test_only_features_and_labels_of_the_strategy_count(code_of: Callable[[str, str], str]) -> None:
     before = code_of("stoploss", "stoploss")
     for old, new in (
         ("stoploss = -0.06", "stoploss = -0.05"),

@@ -15,8 +15,8 @@ from pandas import DataFrame
 
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.tools import cluster, pool
-from freqai_lstm.tools.cluster import RayPool
-from freqai_lstm.tools.pool import Job, LocalPool, open_pool, work_off
+from freqai_lstm.tools.cluster import RayPool, open_pool
+from freqai_lstm.tools.pool import Job, Pool, work_off
 
 
 def test_pool_whose_worker_died_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +29,7 @@ def test_pool_whose_worker_died_starts_anew(monkeypatch: pytest.MonkeyPatch) -> 
         return frame["close"].sum(), os.environ["OMP_NUM_THREADS"]
 
     monkeypatch.setattr(pool, "_prepare", None)
-    with LocalPool(count=1, threads=3) as workers:
+    with Pool(count=1, threads=3) as workers:
         shared = workers.share(DataFrame({"close": [1.0, 2.0]}))
         file = shared.path
         died = workers.submit(close, "die", shared)
@@ -80,7 +80,7 @@ def test_workers_share_the_cores(
 ) -> None:
     monkeypatch.setattr(joblib, "cpu_count", lambda: cores)
     made = open_pool(jobs, None, threads=threads)
-    assert isinstance(made, LocalPool)
+    assert isinstance(made, Pool)
     assert (made.count, made.threads) == expected
 
 

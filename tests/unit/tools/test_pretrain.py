@@ -9,28 +9,22 @@ import pytest
 from pandas import DataFrame
 from unit_windows import DATES, artefacts, window
 
-from freqai_lstm.bridge.folders import IdentifierFolder
+from freqai_lstm.bridge.folders import IdentifierFolder, Window
 from freqai_lstm.cli import main
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.tools import pretrain as command
-from freqai_lstm.tools.pretrain import (
-    Account,
-    Failure,
-    check_regressor,
-    missing_tasks,
-    pretrain,
-)
-from freqai_lstm.tools.walk import Outcome, Task
+from freqai_lstm.tools.pretrain import Account, Failure, check_regressor, missing_tasks, pretrain
+from freqai_lstm.tools.walk import Outcome
 from tests.pools import InlinePool
 
 
 def test_windows_are_independent_unless_learning_continues() -> None:
     windows = [window(number) for number in range(3)]
     assert missing_tasks(windows, [windows[1]], continual_learning=False) == [
-        Task((windows[0],)),
-        Task((windows[2],)),
+        [windows[0]],
+        [windows[2]],
     ]
-    assert missing_tasks(windows, [windows[1]], continual_learning=True) == [Task(tuple(windows))]
+    assert missing_tasks(windows, [windows[1]], continual_learning=True) == [windows]
     assert missing_tasks(windows, windows, continual_learning=False) == []
     assert missing_tasks(windows, windows, continual_learning=True) == []
 
@@ -75,8 +69,8 @@ def test_task_that_raises_is_a_failure_and_the_other_goes_on(
     error: Exception,
     told: str,
 ) -> None:
-    def walk(project: Any, features: DataFrame, task: Task) -> Outcome:
-        (one,) = task.windows
+    def walk(project: Any, features: DataFrame, task: list[Window]) -> Outcome:
+        (one,) = task
         if one == window(0):
             raise error
         return Outcome({one.model_filename: artefacts(tmp_path, one)})

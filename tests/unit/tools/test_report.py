@@ -17,10 +17,9 @@ from unit_predictions import LABELS, STARTS, Store
 from freqai_lstm.cli import parse_arguments
 from freqai_lstm.exceptions import SkillError
 from freqai_lstm.score import RETURN_LABEL, Signals, spread_columns
-from freqai_lstm.tools.report.gather import BacktestReport, gather_report
+from freqai_lstm.tools.report.gather import BacktestReport, daily_sharpe, gather_report, load_trades
 from freqai_lstm.tools.report.page import write_json, write_page
 from freqai_lstm.tools.report.plots import extremes
-from freqai_lstm.tools.report.trades import daily_sharpe, load_trades
 from freqai_lstm.tools.report.verdicts import overall_verdicts, tuning_verdicts
 from freqai_lstm.tools.statistics import Estimate
 
@@ -365,10 +364,10 @@ def test_trades_of_another_backtest_are_left_out(
 ) -> None:
     other = {"freqai_identifier": "other", "timerange": config["timerange"]}
     monkeypatch.setattr(
-        "freqai_lstm.tools.report.trades.load_backtest_stats", lambda _: {"strategy": {"S": other}}
+        "freqai_lstm.tools.report.gather.load_backtest_stats", lambda _: {"strategy": {"S": other}}
     )
     monkeypatch.setattr(
-        "freqai_lstm.tools.report.trades.get_latest_backtest_filename", lambda _: "result.zip"
+        "freqai_lstm.tools.report.gather.get_latest_backtest_filename", lambda _: "result.zip"
     )
     reason = load_trades(config, [])
     assert isinstance(reason, str)

@@ -12,9 +12,8 @@ from replay_markets import day_of
 
 from freqai_lstm.exceptions import ReplayError
 from freqai_lstm.replay.candles import HOUR_MS
-from freqai_lstm.replay.faults import fault as faults
-from freqai_lstm.replay.faults.fault import KINDS, Fault
-from freqai_lstm.replay.faults.plan import FaultPlan
+from freqai_lstm.replay.faults import plan as faults
+from freqai_lstm.replay.faults.plan import KINDS, Fault, FaultPlan
 from freqai_lstm.replay.market import Candles
 from freqai_lstm.replay.server import ReplayServer
 from freqai_lstm.replay.synthetic import SyntheticMarket
