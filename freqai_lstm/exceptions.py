@@ -1,19 +1,6 @@
 """The errors this package raises on purpose.
 
-* :class:`FreqaiLstmError` - base of all of them.
-
-  * :class:`SettingsError` - the configuration is wrong; also freqtrade's ``ConfigurationError``,
-    so that freqtrade prints it without a traceback.
-  * :class:`WindowError` - rows and windows do not fit together; also a ``ValueError``.
-  * :class:`TrainingError` - a training diverged; also an ``ArithmeticError``.
-  * :class:`ReplayError` - the replay exchange has no usable market; also freqtrade's
-    ``OperationalException``.
-  * :class:`SkillError` - a finished backtest cannot be judged; also freqtrade's
-    ``OperationalException``.
-  * :class:`ParityError` - a live bot's predictions cannot be checked; also freqtrade's
-    ``OperationalException``.
-  * :class:`InstallError` - there is no user directory to install into; also freqtrade's
-    ``OperationalException``.
+Most are also one of freqtrade's, so that freqtrade prints them without a traceback.
 """
 
 from freqtrade.exceptions import ConfigurationError, OperationalException

@@ -150,14 +150,12 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
 
         None for a single network.
         """
-        factors: list[float] | None = self.model_meta_data.get("calibration")
-        return factors
+        return self.model_meta_data.get("calibration")
 
     @property
     def persistence(self) -> Persistence | None:
         """What the networks' predictions are added to; None where they predict the labels."""
-        fitted: Persistence | None = self.model_meta_data.get("persistence")
-        return fitted
+        return self.model_meta_data.get("persistence")
 
     def save(self, path: Path) -> None:
         """Save networks, optimizers and settings, all on the CPU, in one atomic step.

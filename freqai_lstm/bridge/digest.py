@@ -50,7 +50,12 @@ def featured_by(strategy: Any) -> dict[str, str]:
     methods and attributes of the strategy along its whole method resolution order, and functions,
     classes and constants of its own modules and of this package, however far away.
     """
-    return {f"code of {name}": _method_digest(type(strategy), name) for name in FEATURE_METHODS}
+    found = {}
+    for name in FEATURE_METHODS:
+        reached = _Reached(type(strategy))
+        reached.follow_method(name)
+        found[f"code of {name}"] = _digest(sorted(reached.parts))[:12]
+    return found
 
 
 @functools.cache
@@ -61,14 +66,7 @@ def package_digest() -> str:
         for file in sorted(_PACKAGE.rglob("*.py"))
         if file.relative_to(_PACKAGE).parts[0] not in _WITHOUT_EFFECT
     ]
-    return _digest(_without_docstrings(file.read_text(encoding="utf-8")) for file in files)
-
-
-def _method_digest(owner: type, method: str) -> str:
-    """Return a short digest of all that a method of a class reaches."""
-    reached = _Reached(owner)
-    reached.follow_method(method)
-    return _digest(sorted(reached.parts))[:12]
+    return _digest(ast.unparse(_parsed(file.read_text(encoding="utf-8"))) for file in files)
 
 
 def _digest(parts: Iterable[str]) -> str:
@@ -262,12 +260,8 @@ def _imported(tree: ast.Module, known: Mapping[str, Any]) -> Iterator[ModuleType
                 continue
 
 
-def _without_docstrings(source: str) -> str:
-    """Return a program in one way of writing it, without comments and docstrings."""
-    return ast.unparse(_parsed(source))
-
-
 def _parsed(source: str) -> ast.Module:
+    """Return a program without comments and docstrings."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):

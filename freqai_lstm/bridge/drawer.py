@@ -25,7 +25,7 @@ from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from pandas import DataFrame
 
 from freqai_lstm.bridge.folders import GLOBAL_METADATA, HISTORY, HISTORY_BACKUP, METRICS, PAIRS
-from freqai_lstm.bridge.incidents import IncidentLog
+from freqai_lstm.bridge.incidents import IncidentLog, described
 from freqai_lstm.files import replacing
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def _keep_readable(path: Path, read: Callable[[Path], Any], consequence: str) ->
     try:
         read(path)
     except Exception as error:  # noqa: BLE001 - unpickling half a file raises nearly anything
-        set_aside(path, f"{type(error).__name__}: {error}", consequence)
+        set_aside(path, described(error), consequence)
         return False
     return True
 
@@ -145,9 +145,14 @@ class SafeDataDrawer(FreqaiDataDrawer):
     def save_metadata(self, dk: FreqaiDataKitchen) -> None:
         """Save what belongs to a model, without the model."""
         dk.data_path.mkdir(parents=True, exist_ok=True)
-        self._describe(dk)
+        dk.data |= {
+            "data_path": str(dk.data_path),
+            "model_filename": dk.model_filename,
+            "training_features_list": dk.training_features_list,
+            "label_list": dk.label_list,
+        }
         with replacing(dk.data_path / f"{dk.model_filename}_{METADATA}.json") as file:
-            file.write_text(self._as_json(dk.data, METADATA_NUMBER_MODE), encoding="utf-8")
+            file.write_bytes(self._as_json(dk.data, METADATA_NUMBER_MODE))
 
     def load_data(self, coin: str, dk: FreqaiDataKitchen) -> Any:
         """Load the model of a pair with its pipelines.
@@ -166,7 +171,7 @@ class SafeDataDrawer(FreqaiDataDrawer):
                 if not dk.live:
                     raise
                 self.incidents.record(
-                    coin, "loading", f"{_described(error)}; the pair is trained again"
+                    coin, "loading", f"{described(error)}; the pair is trained again"
                 )
                 self._forget(coin)
                 self.pair_dict[coin] = self.empty_pair_dict.copy()
@@ -180,7 +185,7 @@ class SafeDataDrawer(FreqaiDataDrawer):
         except Exception as error:  # noqa: BLE001 - unpickling half a file raises nearly anything
             place = f"{dk.data_path.name}/{dk.model_filename}"
             self.incidents.record(
-                coin, "loading", f"{place}: {_described(error)}; the window is trained again"
+                coin, "loading", f"{place}: {described(error)}; the window is trained again"
             )
             return False
         return True
@@ -216,31 +221,29 @@ class SafeDataDrawer(FreqaiDataDrawer):
             self._predicted_since = False
             content = cloudpickle.dumps(self.historic_predictions)
         for path in (self.historic_predictions_path, self.historic_predictions_bkp_path):
-            self._write(path, lambda file: file.write_bytes(content))
+            self._write(path, content)
         self._saved_predictions = time.monotonic()
 
     def save_metric_tracker_to_disk(self) -> None:
         """Save FreqAI's metrics of all pairs."""
         with self.metric_tracker_lock:
             content = self._as_json(self.metric_tracker)
-        self._write(self.metric_tracker_path, lambda file: file.write_text(content))
+        self._write(self.metric_tracker_path, content)
 
     def save_drawer_to_disk(self) -> None:
         """Save which model each pair has."""
-        content = self._as_json(self.pair_dict)
-        self._write(self.pair_dictionary_path, lambda file: file.write_text(content))
+        self._write(self.pair_dictionary_path, self._as_json(self.pair_dict))
 
     def save_global_metadata_to_disk(self, metadata: dict[str, Any]) -> None:
         """Save what FreqAI remembers of the first start."""
-        content = self._as_json(metadata)
-        self._write(self.global_metadata_path, lambda file: file.write_text(content))
+        self._write(self.global_metadata_path, self._as_json(metadata))
 
-    def _write(self, path: Path, write: Callable[[Path], Any]) -> None:
+    def _write(self, path: Path, content: bytes) -> None:
         """Replace a file; a full disk must not end the training thread that asks for it."""
         with self.save_lock:
             try:
                 with replacing(path) as temporary:
-                    write(temporary)
+                    temporary.write_bytes(content)
             except OSError as error:
                 self.incidents.record(path.name, "saving", f"{error}; its former content stays")
 
@@ -248,16 +251,6 @@ class SafeDataDrawer(FreqaiDataDrawer):
         self.model_dictionary.pop(coin, None)
         self.meta_data_dictionary.pop(coin, None)
 
-    def _describe(self, dk: FreqaiDataKitchen) -> None:
-        dk.data["data_path"] = str(dk.data_path)
-        dk.data["model_filename"] = str(dk.model_filename)
-        dk.data["training_features_list"] = dk.training_features_list
-        dk.data["label_list"] = dk.label_list
-
-    def _as_json(self, content: Any, number_mode: int = rapidjson.NM_NATIVE) -> str:
+    def _as_json(self, content: Any, number_mode: int = rapidjson.NM_NATIVE) -> bytes:
         encoded: str = rapidjson.dumps(content, default=self.np_encoder, number_mode=number_mode)
-        return encoded
-
-
-def _described(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+        return encoded.encode()

@@ -117,8 +117,7 @@ class Window:
 
 def timerange_text(start: int, stop: int) -> str:
     """Return a timerange as freqtrade's ``--timerange`` takes it."""
-    text: str = TimeRange("date", "date", start, stop).timerange_str
-    return text
+    return TimeRange("date", "date", start, stop).timerange_str
 
 
 @dataclass(frozen=True)

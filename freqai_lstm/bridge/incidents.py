@@ -76,6 +76,11 @@ class IncidentLog:
             logger.warning(f"{self.path} could not be written: {error}")
 
 
+def described(error: BaseException) -> str:
+    """Return what an error is called and what it says."""
+    return f"{type(error).__name__}: {error}"
+
+
 def read_incidents(path: Path) -> list[Incident]:
     """Return the incidents that a file holds, in the order of their first occurrence.
 

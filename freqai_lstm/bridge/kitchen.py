@@ -55,8 +55,7 @@ class WindowedDataKitchen(FreqaiDataKitchen):
         """Return the candles of a timerange, and remember those just before it."""
         history = df.loc[df["date"] < timerange.startdt].tail(self.history_candles).copy()
         self.history = self.remove_special_chars_from_feature_names(history)
-        candles: DataFrame = super().slice_dataframe(timerange, df)
-        return candles
+        return super().slice_dataframe(timerange, df)
 
 
 class PreparedDataKitchen(WindowedDataKitchen):

@@ -22,7 +22,7 @@ from pandas import DataFrame
 
 from freqai_lstm.bridge.drawer import SafeDataDrawer, salvage_folder
 from freqai_lstm.bridge.folders import identifier_folder
-from freqai_lstm.bridge.incidents import INCIDENTS_NAME, IncidentLog
+from freqai_lstm.bridge.incidents import INCIDENTS_NAME, IncidentLog, described
 from freqai_lstm.bridge.internals import OpenRegressor, fetch_candles
 from freqai_lstm.bridge.kitchen import WindowedDataKitchen
 from freqai_lstm.exceptions import SettingsError
@@ -116,9 +116,7 @@ class LiveRegressor(OpenRegressor):
             self._failed_at[pair] = candle
             kept = "the former model stays in use until it expires" if before else "it has no model"
             self.incidents.record(
-                pair,
-                "training",
-                f"{type(error).__name__}: {error}; {kept}, tried again with the next candle",
+                pair, "training", f"{described(error)}; {kept}, tried again with the next candle"
             )
             logger.debug(f"{pair}: training failed", exc_info=True)
         else:
@@ -134,7 +132,7 @@ class LiveRegressor(OpenRegressor):
                 scan()
             except Exception as error:  # noqa: BLE001 - a dead thread would never train again
                 self.incidents.record(
-                    "all pairs", "training thread", f"{type(error).__name__}: {error}; it goes on"
+                    "all pairs", "training thread", f"{described(error)}; it goes on"
                 )
                 self.wait_for_stop(1)
 
@@ -145,10 +143,12 @@ class LiveRegressor(OpenRegressor):
     def _late_candles(self, strategy: Any, pair: str, newest: pd.Timestamp) -> list[str]:
         """Return what has not arrived though it was asked for again, e.g. ``BTC/USDT:USDT 4h``."""
         late = late_candles(strategy, pair, newest, self.config)
-        # Once a candle: where nothing answers, each request takes its time.
+        # freqtrade gives up on a candle 15 seconds after it closed, and asks again when the next one
+        # has closed, or half an hour later: a late 4h candle would cost every prediction until
+        # then. Once a candle: where nothing answers, each request takes its time.
         if again := [names for names in late if self._asked_again.get(names) != newest]:
             self._asked_again.update(dict.fromkeys(again, newest))
-            fetch_late_candles(strategy, again, self.config)
+            fetch_candles(strategy, [(*names, self.config["candle_type_def"]) for names in again])
             late = late_candles(strategy, pair, newest, self.config)
         return [" ".join(names) for names in late]
 
@@ -192,18 +192,6 @@ def late_candles(
             if dates.empty or dates.iloc[-1].timestamp() < due:
                 late.append((name, timeframe))
     return late
-
-
-def fetch_late_candles(strategy: Any, late: list[tuple[str, str]], config: dict[str, Any]) -> None:
-    """Ask the exchange for late candles once more.
-
-    freqtrade gives up on a candle that is not there 15 seconds after it closed, and asks again when
-    the next one has closed, or half an hour later: a late 4h candle would cost every prediction
-    until then.
-
-    :param late: Pairs and timeframes, of :func:`late_candles`.
-    """
-    fetch_candles(strategy, [(*names, config["candle_type_def"]) for names in late])
 
 
 def check_candles_join() -> None:

@@ -10,8 +10,9 @@ Shapes: N members, W windows, L labels. Source: Lakshminarayanan et al. (2017), 
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from statistics import fmean
 from typing import Any
 
@@ -52,25 +53,18 @@ def make_members(
     :param parameters: How many, and the settings of their optimizers.
     :param seed: Seed of the first one; the others take those that follow.
     """
-    return [
-        _make_member(network, parameters, seed + number, device)
-        for number in range(parameters.model_kwargs.ensemble_size)
-    ]
-
-
-def _make_member(
-    network: dict[str, Any], parameters: ModelTrainingParameters, seed: int, device: str
-) -> Member:
-    with seeded(seed):
-        model = build_network(network)
-    model.to(device)
-    optimizer = torch.optim.AdamW(
-        model.parameters(),
-        lr=parameters.learning_rate,
-        weight_decay=parameters.trainer_kwargs.weight_decay,
-        fused=device != "mps",
-    )
-    return Member(model, optimizer, seed)
+    members = []
+    for own_seed in range(seed, seed + parameters.model_kwargs.ensemble_size):
+        with seeded(own_seed):
+            model = build_network(network).to(device)
+        optimizer = torch.optim.AdamW(
+            model.parameters(),
+            lr=parameters.learning_rate,
+            weight_decay=parameters.trainer_kwargs.weight_decay,
+            fused=device != "mps",
+        )
+        members.append(Member(model, optimizer, own_seed))
+    return members
 
 
 def predict_members(members: Sequence[Member], features: Tensor, ends: Tensor) -> Tensor:
@@ -82,11 +76,6 @@ def predict_members(members: Sequence[Member], features: Tensor, ends: Tensor) -
     :raises WindowError: If the number of features differs from what the networks were built for.
     """
     return torch.stack([predict_windows(member.model, features, ends) for member in members])
-
-
-def spread_of(predicted: Tensor) -> Tensor:
-    """Return the standard deviation over the members, ``(N, W, L)`` to ``(W, L)``."""
-    return predicted.std(dim=0)
 
 
 def calibrate(members: Sequence[Member], split: Split | None) -> list[float]:
@@ -102,7 +91,7 @@ def calibrate(members: Sequence[Member], split: Split | None) -> list[float]:
         return [1.0] * members[0].model.output_dim
     predicted = predict_members(members, split.features, split.ends)
     error = (predicted.mean(dim=0) - split.labels[split.ends]).square().mean(dim=0)
-    variance = spread_of(predicted).square().mean(dim=0)
+    variance = predicted.std(dim=0).square().mean(dim=0)
     return [
         math.sqrt(of_error / of_members) if of_members > 0 else 1.0
         for of_error, of_members in zip(error.tolist(), variance.tolist(), strict=True)
@@ -111,19 +100,11 @@ def calibrate(members: Sequence[Member], split: Split | None) -> list[float]:
 
 def mean_history(histories: Sequence[TrainingHistory]) -> TrainingHistory:
     """Return the mean figures of each epoch over the members that it still trained."""
-    return TrainingHistory(
-        **{
-            name: [
-                fmean(figures) for figures in _by_epoch([vars(each)[name] for each in histories])
-            ]
-            for name in vars(histories[0])
-        }
-    )
-
-
-def _by_epoch(curves: Sequence[list[float]]) -> Iterator[list[float]]:
-    for epoch in range(max(map(len, curves))):
-        yield [curve[epoch] for curve in curves if epoch < len(curve)]
+    mean = TrainingHistory()
+    for name in vars(mean):
+        epochs = zip_longest(*(vars(each)[name] for each in histories))
+        vars(mean)[name] = [fmean(x for x in epoch if x is not None) for epoch in epochs]
+    return mean
 
 
 def _on_cpu(state: Any) -> Any:

@@ -168,8 +168,7 @@ def train_layers(
         for lstm, norm in zip(lstms, norms, strict=True)
         for parameter in (*lstm.all_weights[0], norm.weight, norm.bias)
     ]
-    output: Tensor = _TrainLayers.apply(x, norms, dropout, memory, *parameters)  # type: ignore[no-untyped-call]
-    return output
+    return _TrainLayers.apply(x, norms, dropout, memory, *parameters)  # type: ignore[no-untyped-call]
 
 
 class _TrainLayers(Function):
@@ -214,8 +213,7 @@ class _TrainLayers(Function):
             rows = output if depth == 0 else output.add_(rows)
         ctx.lease, ctx.kept, ctx.shape, ctx.eps = lease, kept, x.shape, norms[0].eps
         ctx.save_for_backward(*parameters)
-        last: Tensor = rows[-batch:].clone()
-        return last
+        return rows[-batch:].clone()
 
     @staticmethod
     @once_differentiable

@@ -125,4 +125,4 @@ class _LSTMLayer(nn.Module):
         sequence = self.lstm(x)[0]
         # The statistics of a feature are taken over batch and time alike.
         normalised = self.norm(sequence.flatten(0, 1)).view_as(sequence)
-        return self.dropout(normalised)  # type: ignore[no-any-return]
+        return self.dropout(normalised)

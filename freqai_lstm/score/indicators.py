@@ -103,8 +103,7 @@ def log_volume_ratio(volume: pd.Series, window: int) -> pd.Series:
     :return: Dimensionless logarithm, shape ``(candles,)``.
     """
     ratio = volume / _nonzero(volume.rolling(window).mean().to_numpy())
-    logarithm: pd.Series = np.log((ratio + 0.01) / 1.01)
-    return logarithm
+    return np.log((ratio + 0.01) / 1.01)
 
 
 def _rolling_deviation(series: pd.Series, window: int) -> tuple[Values, Values]:

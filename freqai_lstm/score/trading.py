@@ -97,8 +97,7 @@ class Composition:
 
         :param components: The nine components in their order, by any names.
         """
-        target: pd.Series = self._composed(components) * self.volatility
-        return target
+        return self._composed(components) * self.volatility
 
     def score(self, components: pd.DataFrame) -> pd.Series:
         """Return the score without units, so that one threshold serves every coin.
@@ -108,14 +107,12 @@ class Composition:
 
         :param components: The nine components in their order, by any names.
         """
-        score: pd.Series = self._composed(components) * self._scale
-        return score
+        return self._composed(components) * self._scale
 
     @property
     def to_score(self) -> pd.Series:
         """Factor from the score in its own units to the one without."""
-        factor: pd.Series = self._scale / self.volatility
-        return factor
+        return self._scale / self.volatility
 
     @property
     def _scale(self) -> Any:

@@ -23,6 +23,7 @@ class StoredMarket:
     end_ms: int
     rates: FundingRates = field(default_factory=FundingRates.empty)
     listings: tuple[Listing, ...] = (LISTING,)
+    identity: str = "stored"
 
     def timeframes(self, symbol: str, price: PriceKind) -> list[str]:
         return list(self.stored)

@@ -25,7 +25,7 @@ from freqai_lstm.settings import read_settings
 from freqai_lstm.tools.evaluate.plan import SubRun
 from freqai_lstm.tools.evaluate.runs import Runner
 from freqai_lstm.tools.pool import Job
-from freqai_lstm.tools.tune import cli, search
+from freqai_lstm.tools.tune import cli
 from freqai_lstm.tools.tune.plan import NAMES, TuningPlan, overlay, search_space, tried
 from freqai_lstm.tools.tune.study import open_study, study_file
 from tests.pools import InlinePool
@@ -59,7 +59,7 @@ def walked(
         prediction_store(dict(run.config), candles)(run.pair, noisy, ahead=run.horizon)
 
     monkeypatch.setattr(Runner, "job", lambda self, run: Job(run, (walk, run)))
-    monkeypatch.setattr(search, "keep", lambda run, future: future.result())
+    monkeypatch.setattr("freqai_lstm.tools.tune.study.keep", lambda run, future: future.result())
     monkeypatch.setattr(cli, "open_pool", lambda *_, **__: InlinePool())
     monkeypatch.setattr(cli, "freqai_configuration", lambda options: config)
     config["exchange"]["pair_whitelist"] = [BTC]
