@@ -30,9 +30,9 @@ from freqtrade.optimize.hyperopt import Hyperopt
 
 from freqai_lstm.replay.binance.overlay import exchange_overlay
 from freqai_lstm.replay.candles import parse_day_ms
-from freqai_lstm.replay.server import ReplayServer
 from freqai_lstm.replay.synthetic import SyntheticMarket
 from freqai_lstm.score import WEIGHT_NAMES
+from tests.replay_server import ReplayServer
 
 ROOT = Path(__file__).parents[1]
 PAIRS = ["BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT"]

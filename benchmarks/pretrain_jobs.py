@@ -23,10 +23,10 @@ from freqtrade.enums import RunMode
 from freqai_lstm.replay.binance.overlay import exchange_overlay
 from freqai_lstm.replay.candles import parse_day_ms
 from freqai_lstm.replay.recorded import RecordedMarket
-from freqai_lstm.replay.server import ReplayServer
 from freqai_lstm.replay.synthetic import SyntheticMarket
 from freqai_lstm.tools.pretrain import pool_for, pretrain
 from freqai_lstm.tools.walk import WalkForward, load_walk_forward
+from tests.replay_server import ReplayServer
 
 ROOT = Path(__file__).parents[1]
 COINS = ("BTC", "ETH", "LTC", "XRP", "ADA")

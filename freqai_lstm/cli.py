@@ -49,12 +49,18 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         command = subparsers.add_parser(name, help=help_line)
         # Only the command that is run is imported: torch and freqtrade together take seconds.
         if name == next(iter(arguments), None):
-            _module(name).add_arguments(command)
+            module = _module(name)
+            command.description = module.__doc__
+            module.add_arguments(command)
     return parser.parse_args(arguments)
 
 
 def _module(command: str) -> Any:
-    """Return the module of a command: that of its name in ``tools``, or ``cli`` in its folder."""
+    """Return the module of a command: that of its name in ``tools``, or ``cli`` in its folder.
+
+    Its docstring is what ``--help`` says; its ``add_arguments(parser)`` adds the arguments, and as
+    ``run`` the function that takes them and gives the exit code.
+    """
     place = "freqai_lstm.replay" if command == "replay" else f"freqai_lstm.tools.{command}"
     module = importlib.import_module(place)
     return importlib.import_module(f"{place}.cli") if hasattr(module, "__path__") else module

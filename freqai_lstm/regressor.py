@@ -13,6 +13,7 @@ from freqtrade.exchange import timeframe_to_seconds
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from pandas import DataFrame
 
+from freqai_lstm.bridge import pipelines
 from freqai_lstm.bridge.folders import check_coins, identifier_folder
 from freqai_lstm.bridge.kitchen import (
     WindowedDataKitchen,
@@ -25,12 +26,6 @@ from freqai_lstm.bridge.kitchen import (
 )
 from freqai_lstm.bridge.live import LiveRegressor
 from freqai_lstm.bridge.manifest import IdentifierGuard, labelled_by, trained_with
-from freqai_lstm.bridge.pipelines import (
-    adapt_feature_pipeline,
-    apply_pipelines,
-    derived_seed,
-    standardising_label_pipeline,
-)
 from freqai_lstm.bridge.versions import warn_if_untested
 from freqai_lstm.exceptions import SettingsError, WindowError
 from freqai_lstm.model.windows import whole_window_ends
@@ -152,12 +147,12 @@ class LSTMRegressor(LiveRegressor):
                 unknown = dict.fromkeys(self._predicted(dk.label_list), 0.0)
                 dk.data[statistic] = unknown | dk.data[statistic]
 
-        seed = derived_seed(
+        seed = pipelines.derived_seed(
             self.settings.model_training_parameters.trainer_kwargs.seed,
             pair,
             unfiltered_df["date"].iloc[-1],
         )
-        dk.feature_pipeline = adapt_feature_pipeline(
+        dk.feature_pipeline = pipelines.adapt_feature_pipeline(
             self.define_data_pipeline(
                 threads=self.settings.data_kitchen_thread_count or self._num_threads
             ),
@@ -166,7 +161,7 @@ class LSTMRegressor(LiveRegressor):
         dk.label_pipeline = self.define_label_pipeline(threads=dk.thread_count)
         timestamps = candle_timestamps(unfiltered_df["date"])
         for split in self.splits:
-            apply_pipelines(dk, split, timestamps)
+            pipelines.apply_pipelines(dk, split, timestamps)
 
         logger.info(
             f"Training {pair} on {len(dd['train_features'].columns)} features, "
@@ -254,7 +249,7 @@ class LSTMRegressor(LiveRegressor):
 
     def define_label_pipeline(self, threads: int = -1) -> Pipeline:
         """Return the pipeline that standardises the labels."""
-        return standardising_label_pipeline()
+        return pipelines.standardising_label_pipeline()
 
     def fit_live_predictions(self, dk: FreqaiDataKitchen, pair: str) -> None:
         """Put the mean and standard deviation of the latest predictions into ``dk.data``."""

@@ -194,8 +194,8 @@ def read_settings(section: Mapping[str, Any], candle_seconds: int) -> FreqaiSett
     if settings is not None:
         problems += _contradictions(settings, candle_seconds)
     if problems or settings is None:
-        lines = "\n".join(f"  {problem}" for problem in problems)
-        raise SettingsError(f"The configuration has {len(problems)} problem(s):\n{lines}")
+        lines = "\n  ".join(problems)
+        raise SettingsError(f"The configuration has {len(problems)} problem(s):\n  {lines}")
     return settings
 
 

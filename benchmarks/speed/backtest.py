@@ -16,8 +16,8 @@ from freqai_lstm.replay.binance.overlay import exchange_overlay
 from freqai_lstm.replay.candles import parse_day_ms
 from freqai_lstm.replay.market import Market
 from freqai_lstm.replay.recorded import RecordedMarket
-from freqai_lstm.replay.server import ReplayServer
 from freqai_lstm.replay.synthetic import SyntheticMarket
+from tests.replay_server import ReplayServer
 
 ROOT = Path(__file__).parents[2]
 PAIRS = [f"{coin}/USDT:USDT" for coin in ("BTC", "ETH", "LTC", "ADA", "XRP")]

@@ -13,14 +13,7 @@ from typing import Any
 import cloudpickle
 import numpy.typing as npt
 import rapidjson
-from freqtrade.freqai.data_drawer import (
-    FEATURE_PIPELINE,
-    LABEL_PIPELINE,
-    METADATA,
-    METADATA_NUMBER_MODE,
-    TRAINDF,
-    FreqaiDataDrawer,
-)
+from freqtrade.freqai import data_drawer
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from pandas import DataFrame
 
@@ -100,7 +93,7 @@ def _read_predictions(path: Path) -> None:
         raise TypeError("must be a dictionary of tables")
 
 
-class SafeDataDrawer(FreqaiDataDrawer):
+class SafeDataDrawer(data_drawer.FreqaiDataDrawer):
     """Writes every file whole or not at all, and swaps a pair's model with its pipelines at once.
 
     A model that cannot be loaded live is an incident, and its pair is trained again.
@@ -124,9 +117,9 @@ class SafeDataDrawer(FreqaiDataDrawer):
         folder, name = dk.data_path, dk.model_filename
         self.save_metadata(dk)
         for kind, content in (
-            (f"{FEATURE_PIPELINE}.pkl", dk.feature_pipeline),
-            (f"{LABEL_PIPELINE}.pkl", dk.label_pipeline),
-            (f"{TRAINDF}.pkl", dk.data_dictionary["train_features"]),
+            (f"{data_drawer.FEATURE_PIPELINE}.pkl", dk.feature_pipeline),
+            (f"{data_drawer.LABEL_PIPELINE}.pkl", dk.label_pipeline),
+            (f"{data_drawer.TRAINDF}.pkl", dk.data_dictionary["train_features"]),
             ("trained_dates_df.pkl", dk.data_dictionary["train_dates"]),
         ):
             with replacing(folder / f"{name}_{kind}") as file:
@@ -135,9 +128,9 @@ class SafeDataDrawer(FreqaiDataDrawer):
         with self._model_lock:
             self.model_dictionary[coin] = model
             self.meta_data_dictionary[coin] = {
-                METADATA: dk.data,
-                FEATURE_PIPELINE: dk.feature_pipeline,
-                LABEL_PIPELINE: dk.label_pipeline,
+                data_drawer.METADATA: dk.data,
+                data_drawer.FEATURE_PIPELINE: dk.feature_pipeline,
+                data_drawer.LABEL_PIPELINE: dk.label_pipeline,
             }
             self.pair_dict[coin] |= {"model_filename": name, "data_path": str(folder)}
         self.save_drawer_to_disk()
@@ -151,8 +144,8 @@ class SafeDataDrawer(FreqaiDataDrawer):
             "training_features_list": dk.training_features_list,
             "label_list": dk.label_list,
         }
-        with replacing(dk.data_path / f"{dk.model_filename}_{METADATA}.json") as file:
-            file.write_bytes(self._as_json(dk.data, METADATA_NUMBER_MODE))
+        with replacing(dk.data_path / f"{dk.model_filename}_{data_drawer.METADATA}.json") as file:
+            file.write_bytes(self._as_json(dk.data, data_drawer.METADATA_NUMBER_MODE))
 
     def load_data(self, coin: str, dk: FreqaiDataKitchen) -> Any:
         """Load the model of a pair with its pipelines.
@@ -170,9 +163,8 @@ class SafeDataDrawer(FreqaiDataDrawer):
             except Exception as error:
                 if not dk.live:
                     raise
-                self.incidents.record(
-                    coin, "loading", f"{described(error)}; the pair is trained again"
-                )
+                problem = f"{described(error)}; the pair is trained again"
+                self.incidents.record(coin, "loading", problem)
                 self._forget(coin)
                 self.pair_dict[coin] = self.empty_pair_dict.copy()
                 self.save_drawer_to_disk()
@@ -184,9 +176,8 @@ class SafeDataDrawer(FreqaiDataDrawer):
             self.load_data(coin, dk)
         except Exception as error:  # noqa: BLE001 - unpickling half a file raises nearly anything
             place = f"{dk.data_path.name}/{dk.model_filename}"
-            self.incidents.record(
-                coin, "loading", f"{place}: {described(error)}; the window is trained again"
-            )
+            problem = f"{place}: {described(error)}; the window is trained again"
+            self.incidents.record(coin, "loading", problem)
             return False
         return True
 
@@ -225,17 +216,14 @@ class SafeDataDrawer(FreqaiDataDrawer):
         self._saved_predictions = time.monotonic()
 
     def save_metric_tracker_to_disk(self) -> None:
-        """Save FreqAI's metrics of all pairs."""
         with self.metric_tracker_lock:
             content = self._as_json(self.metric_tracker)
         self._write(self.metric_tracker_path, content)
 
     def save_drawer_to_disk(self) -> None:
-        """Save which model each pair has."""
         self._write(self.pair_dictionary_path, self._as_json(self.pair_dict))
 
     def save_global_metadata_to_disk(self, metadata: dict[str, Any]) -> None:
-        """Save what FreqAI remembers of the first start."""
         self._write(self.global_metadata_path, self._as_json(metadata))
 
     def _write(self, path: Path, content: bytes) -> None:

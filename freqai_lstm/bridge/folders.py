@@ -112,12 +112,7 @@ class Window:
     @property
     def timerange(self) -> str:
         """The candles that it predicts, as freqtrade's ``--timerange`` takes them."""
-        return timerange_text(self.start, self.stop)
-
-
-def timerange_text(start: int, stop: int) -> str:
-    """Return a timerange as freqtrade's ``--timerange`` takes it."""
-    return TimeRange("date", "date", start, stop).timerange_str
+        return TimeRange("date", "date", self.start, self.stop).timerange_str
 
 
 @dataclass(frozen=True)

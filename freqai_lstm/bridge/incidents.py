@@ -52,8 +52,6 @@ class IncidentLog:
     def record(self, pair: str, kind: str, message: str) -> None:
         """Count a failure and tell it in the log.
 
-        :param pair: The pair, or the file, that it is about.
-        :param kind: What failed.
         :param message: Why, and what happens now.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")

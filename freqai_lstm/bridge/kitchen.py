@@ -156,11 +156,10 @@ def latest_statistics(
     :param candles: Number of newest rows to use.
     :return: Mean and population standard deviation by label; 0 where nothing was predicted.
     """
-    mean, std = _statistics(predictions.tail(candles).to_numpy(dtype=float)[np.newaxis])
+    newest = predictions.tail(candles).to_numpy(dtype=float)
+    mean, std = (values[0].tolist() for values in _statistics(newest[np.newaxis]))
     labels = predictions.columns
-    return dict(zip(labels, mean[0].tolist(), strict=True)), dict(
-        zip(labels, std[0].tolist(), strict=True)
-    )
+    return dict(zip(labels, mean, strict=True)), dict(zip(labels, std, strict=True))
 
 
 def rolling_statistics(predictions: DataFrame, candles: int) -> dict[str, DataFrame]:
@@ -173,15 +172,12 @@ def rolling_statistics(predictions: DataFrame, candles: int) -> dict[str, DataFr
     """
     values = predictions.to_numpy(dtype=float)
     index = predictions.index[candles:]
-    if index.empty:
-        mean = std = np.empty((0, values.shape[1]))
-    else:
+    found = [np.empty((0, values.shape[1]))] * 2
+    if len(index):
         windows = sliding_window_view(values, candles, axis=0)[:-1]
-        mean, std = _statistics(windows.transpose(0, 2, 1))
-    return {
-        "mean": DataFrame(mean, index=index, columns=predictions.columns),
-        "std": DataFrame(std, index=index, columns=predictions.columns),
-    }
+        found = [*_statistics(windows.transpose(0, 2, 1))]
+    mean, std = (DataFrame(each, index, predictions.columns) for each in found)
+    return {"mean": mean, "std": std}
 
 
 def _statistics(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -71,10 +71,8 @@ class LiveRegressor(OpenRegressor):
             self._fetch_history_again(strategy)
         kitchen.stale = self._late_candles(strategy, pair, dataframe["date"].iloc[-1])
         if kitchen.stale:
-            names = ", ".join(kitchen.stale)
-            self.incidents.record(
-                pair, "prediction", f"no candle yet of {names}; no signal on this candle"
-            )
+            problem = f"no candle yet of {', '.join(kitchen.stale)}; no signal on this candle"
+            self.incidents.record(pair, "prediction", problem)
         finished = super().start_live(dataframe, metadata, strategy, kitchen)
         if kitchen.stale:
             # The features of correlated pairs are kept for the other pairs of a candle: not these.
@@ -115,9 +113,8 @@ class LiveRegressor(OpenRegressor):
             self.dd.pair_dict[pair]["trained_timestamp"] = before
             self._failed_at[pair] = candle
             kept = "the former model stays in use until it expires" if before else "it has no model"
-            self.incidents.record(
-                pair, "training", f"{described(error)}; {kept}, tried again with the next candle"
-            )
+            problem = f"{described(error)}; {kept}, tried again with the next candle"
+            self.incidents.record(pair, "training", problem)
             logger.debug(f"{pair}: training failed", exc_info=True)
         else:
             self._failed_at.pop(pair, None)
@@ -131,9 +128,8 @@ class LiveRegressor(OpenRegressor):
             try:
                 scan()
             except Exception as error:  # noqa: BLE001 - a dead thread would never train again
-                self.incidents.record(
-                    "all pairs", "training thread", f"{described(error)}; it goes on"
-                )
+                problem = f"{described(error)}; it goes on"
+                self.incidents.record("all pairs", "training thread", problem)
                 self.wait_for_stop(1)
 
     def model_exists(self, dk: FreqaiDataKitchen) -> bool:
@@ -143,7 +139,7 @@ class LiveRegressor(OpenRegressor):
     def _late_candles(self, strategy: Any, pair: str, newest: pd.Timestamp) -> list[str]:
         """Return what has not arrived though it was asked for again, e.g. ``BTC/USDT:USDT 4h``."""
         late = late_candles(strategy, pair, newest, self.config)
-        # freqtrade gives up on a candle 15 seconds after it closed, and asks again when the next one
+        # freqtrade gives up on a candle 15 seconds after it closed, and asks again when the next
         # has closed, or half an hour later: a late 4h candle would cost every prediction until
         # then. Once a candle: where nothing answers, each request takes its time.
         if again := [names for names in late if self._asked_again.get(names) != newest]:

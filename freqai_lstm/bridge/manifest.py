@@ -62,7 +62,10 @@ class IdentifierGuard:
             recorded = {}
         self.refuse_changed(present)
         if recorded != recorded | present:
-            self._write(recorded | present)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with replacing(self.manifest_path) as temporary:
+                content = json.dumps(recorded | present, indent=2)
+                temporary.write_text(f"{content}\n", encoding="utf-8")
 
     def refuse_changed(self, present: dict[str, Any]) -> None:
         """Refuse a changed setting, and leave everything as it is.
@@ -73,15 +76,14 @@ class IdentifierGuard:
         """
         recorded = _defaults() | self._recorded()
         differences = [
-            f"{key}: trained with {recorded[key]!r}, was {value!r}"
+            f"\n  {key}: trained with {recorded[key]!r}, was {value!r}"
             for key, value in present.items()
             if recorded.get(key, value) != value
         ]
         if differences and self._has_models():
-            lines = "\n".join(f"  {difference}" for difference in differences)
             raise SettingsError(
                 f"freqai.identifier: {self.folder.name!r} has models that were trained with other "
-                f"settings. Choose another identifier, or set these back:\n{lines}"
+                f"settings. Choose another identifier, or set these back:{''.join(differences)}"
             )
 
     def _recorded(self) -> dict[str, Any]:
@@ -96,25 +98,18 @@ class IdentifierGuard:
             return {}
         try:
             recorded = json.loads(content)
+            found = f"a {type(recorded).__name__}"
         except ValueError as error:
-            raise self._corrupted(str(error)) from error
+            recorded, found = None, str(error)
         if not isinstance(recorded, dict):
-            raise self._corrupted(f"a {type(recorded).__name__}")
+            raise SettingsError(
+                f"{self.manifest_path}: must be a JSON object, was {found}. Choose another "
+                f"freqai.identifier, or delete the folder to train again."
+            )
         return recorded
-
-    def _corrupted(self, found: str) -> SettingsError:
-        return SettingsError(
-            f"{self.manifest_path}: must be a JSON object, was {found}. Choose another "
-            f"freqai.identifier, or delete the folder to train again."
-        )
 
     def _has_models(self) -> bool:
         return bool(saved_models(self.folder) or saved_predictions(self.folder))
-
-    def _write(self, settings: dict[str, Any]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with replacing(self.manifest_path) as temporary:
-            temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def trained_with(settings: FreqaiSettings, timeframe: str, model_name: str) -> dict[str, Any]:

@@ -81,7 +81,11 @@ class PyTorchLSTMModel(nn.Module):
         :raises WindowError: If the window or the number of features differs from what the network
             was built for.
         """
-        self._check(*x.shape[1:])
+        if x.shape[1:] != (self.window_size, self.input_dim):
+            raise WindowError(
+                f"the network was built for windows of shape (window, features) = "
+                f"({self.window_size}, {self.input_dim}), was {tuple(x.shape[1:])}"
+            )
         if self.training and x.device.type == "cpu":
             lstms, norms = zip(*((layer.lstm, layer.norm) for layer in self._stack), strict=True)
             last = train_layers(x, lstms, norms, self.dropout_percent, self._memory)
@@ -102,13 +106,6 @@ class PyTorchLSTMModel(nn.Module):
     @property
     def _stack(self) -> "list[_LSTMLayer]":
         return cast("list[_LSTMLayer]", list(self.layers))
-
-    def _check(self, window: int, features: int) -> None:
-        if (window, features) != (self.window_size, self.input_dim):
-            raise WindowError(
-                f"the network was built for windows of shape (window, features) = "
-                f"({self.window_size}, {self.input_dim}), was {(window, features)}"
-            )
 
 
 class _LSTMLayer(nn.Module):

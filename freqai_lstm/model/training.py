@@ -254,11 +254,9 @@ class _BestWeights:
     """Early stopping: keeps the weights of the best epoch, and counts the epochs since."""
 
     def __init__(self, model: nn.Module, patience: int) -> None:
-        self.model = model
-        self.patience = patience
-        self.loss = float("inf")
+        self.model, self.patience = model, patience
+        self.loss, self.epochs_since = math.inf, 0
         self.weights: dict[str, Tensor] | None = None
-        self.epochs_since = 0
 
     def out_of_patience(self, loss: float) -> bool:
         """Take note of an epoch's loss and say whether to stop."""

@@ -4,34 +4,36 @@ import re
 from datetime import UTC, datetime
 
 import numpy as np
+from ccxt import Exchange
 from numpy.typing import NDArray
 
 from freqai_lstm.exceptions import ReplayError
 from freqai_lstm.replay.market import Candles
 
-MINUTE_MS = 60_000
-HOUR_MS = 60 * MINUTE_MS
+HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
-WEEK_MS = 7 * DAY_MS
 # 1970-01-01 was a Thursday, and weeks start on Monday.
 _FIRST_MONDAY_MS = 4 * DAY_MS
 
 # Months ("1M") have no fixed length and are handled by name.
 _FIXED_LENGTH_MS = {
-    "1m": MINUTE_MS,
-    "3m": 3 * MINUTE_MS,
-    "5m": 5 * MINUTE_MS,
-    "15m": 15 * MINUTE_MS,
-    "30m": 30 * MINUTE_MS,
-    "1h": HOUR_MS,
-    "2h": 2 * HOUR_MS,
-    "4h": 4 * HOUR_MS,
-    "6h": 6 * HOUR_MS,
-    "8h": 8 * HOUR_MS,
-    "12h": 12 * HOUR_MS,
-    "1d": DAY_MS,
-    "3d": 3 * DAY_MS,
-    "1w": WEEK_MS,
+    timeframe: 1000 * Exchange.parse_timeframe(timeframe)
+    for timeframe in [
+        "1m",
+        "3m",
+        "5m",
+        "15m",
+        "30m",
+        "1h",
+        "2h",
+        "4h",
+        "6h",
+        "8h",
+        "12h",
+        "1d",
+        "3d",
+        "1w",
+    ]
 }
 TIMEFRAMES = (*_FIXED_LENGTH_MS, "1M")
 

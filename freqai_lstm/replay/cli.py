@@ -1,29 +1,22 @@
-"""The command line of the replay exchange."""
+"""Run a local exchange that answers like Binance USD-M futures, for a bot without network.
+
+Without --datadir the market is synthetic.
+"""
 
 import argparse
 from pathlib import Path
 
 from freqai_lstm.exceptions import ReplayError
+from freqai_lstm.replay import synthetic
 from freqai_lstm.replay.candles import DAY_MS, parse_day_ms
 from freqai_lstm.replay.faults.plan import KINDS, Fault, FaultPlan
 from freqai_lstm.replay.feed import Clock
 from freqai_lstm.replay.market import Market
 from freqai_lstm.replay.recorded import RecordedMarket
 from freqai_lstm.replay.server import DEFAULT_PORT, serve
-from freqai_lstm.replay.synthetic import (
-    BASE_TIMEFRAMES,
-    DEFAULT_END_MS,
-    DEFAULT_START_MS,
-    SyntheticMarket,
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``replay``, and as ``run`` what takes them and gives the exit code."""
-    parser.description = (
-        "Run a local exchange that answers like Binance USD-M futures, for backtesting and"
-        " dry-run without network. Without --datadir the market is synthetic."
-    )
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--datadir",
@@ -48,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--base-timeframe",
-        choices=BASE_TIMEFRAMES,
+        choices=synthetic.BASE_TIMEFRAMES,
         help="shortest candles of the synthetic market (default: 5m)",
     )
     parser.add_argument(
@@ -93,7 +86,7 @@ def run_replay(args: argparse.Namespace) -> int:
         market,
         host=args.host,
         port=args.port,
-        clock=Clock.live(market) if args.live else Clock.history(),
+        clock=Clock.live(market) if args.live else Clock(),
         faults=FaultPlan(map(Fault.parse, args.fault), seed=args.seed or 0),
         ready_file=args.ready_file,
         overlay_file=args.overlay,
@@ -104,10 +97,12 @@ def run_replay(args: argparse.Namespace) -> int:
 
 def _market(args: argparse.Namespace) -> Market:
     if args.datadir is None:
-        return SyntheticMarket(
+        return synthetic.SyntheticMarket(
             args.seed or 0,
-            start_ms=DEFAULT_START_MS if args.start is None else parse_day_ms(args.start),
-            end_ms=DEFAULT_END_MS if args.end is None else parse_day_ms(args.end) + DAY_MS,
+            start_ms=synthetic.DEFAULT_START_MS if args.start is None else parse_day_ms(args.start),
+            end_ms=synthetic.DEFAULT_END_MS
+            if args.end is None
+            else parse_day_ms(args.end) + DAY_MS,
             base_timeframe=args.base_timeframe or "5m",
             pairs=args.pairs,
         )

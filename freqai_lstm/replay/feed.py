@@ -43,11 +43,6 @@ class Clock:
     shift_ms: int = 0
 
     @classmethod
-    def history(cls) -> "Clock":
-        """Serve the whole market as it is."""
-        return cls()
-
-    @classmethod
     def live(cls, market: Market, *, future_days: int = 30) -> "Clock":
         """Move the market so that it is now at least ``future_days`` days before its end.
 
@@ -101,18 +96,10 @@ class Feed:
         self.clock = clock
         self._market = ShiftedMarket(market, clock.shift_ms) if clock.shift_ms else market
         self.description = str(market)
+        # When the first candle opens, and when the market runs out of them.
+        self.start_ms, self.end_ms = self._market.start_ms, self._market.end_ms
         self._listings = {listing.symbol: listing for listing in self._market.listings}
         self._whole: dict[tuple[str, PriceKind, str], Candles] = {}
-
-    @property
-    def start_ms(self) -> int:
-        """When the first candle opens."""
-        return self._market.start_ms
-
-    @property
-    def end_ms(self) -> int:
-        """When the market runs out of candles."""
-        return self._market.end_ms
 
     def now_ms(self) -> int:
         """Tell the market's time: the real one if it is live, its end if it is history."""
@@ -185,14 +172,10 @@ class Feed:
         """
         key = (symbol, price, timeframe)
         if key not in self._whole:
-            usable = self._sources(symbol, price, timeframe)
-            if not usable:
-                self._whole[key] = Candles.empty()
-            else:
-                stored = self._market.candles(symbol, price, usable[-1])
-                self._whole[key] = (
-                    stored if usable[-1] == timeframe else aggregate(stored, timeframe)
-                )
+            whole = Candles.empty()
+            if usable := self._sources(symbol, price, timeframe):
+                whole = self._market.candles(symbol, price, usable[-1])
+            self._whole[key] = whole if timeframe in usable else aggregate(whole, timeframe)
         return self._whole[key]
 
     def _last_candle(self, symbol: str, now_ms: int) -> Candles:

@@ -26,11 +26,9 @@ class Candles:
     volume: NDArray[np.float64]
 
     def __len__(self) -> int:
-        """Count the candles."""
         return len(self.open_ms)
 
     def __getitem__(self, rows: slice | NDArray[np.int64] | NDArray[np.bool_]) -> "Candles":
-        """Select rows, as numpy would."""
         return Candles(*(column[rows] for column in vars(self).values()))
 
     @classmethod
@@ -45,7 +43,6 @@ class Candles:
         return cls(*map(np.concatenate, columns))
 
     def shifted(self, shift_ms: int) -> "Candles":
-        """Move the candles in time."""
         return replace(self, open_ms=self.open_ms + shift_ms)
 
 
@@ -143,10 +140,8 @@ class ShiftedMarket:
         return [name for name in self.market.timeframes(symbol, price) if name != "1M"]
 
     def candles(self, symbol: str, price: PriceKind, timeframe: str) -> Candles:
-        """Give all candles of a stored timeframe, moved."""
         return self.market.candles(symbol, price, timeframe).shifted(self.shift_ms)
 
     def funding_rates(self, symbol: str) -> FundingRates:
-        """Give all funding rates of a pair, moved."""
         rates = self.market.funding_rates(symbol)
         return FundingRates(rates.time_ms + self.shift_ms, rates.rate)

@@ -59,7 +59,7 @@ def stationary(rng: np.random.Generator, steps: int, half_life_steps: float) -> 
 def shocks(rng: np.random.Generator, steps: int) -> Floats:
     """Draw fat-tailed shocks (Student's t) with variance 1, shape ``(steps,)``."""
     freedom = _SHOCK_DEGREES_OF_FREEDOM
-    drawn: Floats = rng.standard_t(freedom, steps) * np.sqrt((freedom - 2.0) / freedom)
+    drawn = rng.standard_t(freedom, steps) * np.sqrt((freedom - 2.0) / freedom)
     return drawn.clip(-_LARGEST_SHOCK, _LARGEST_SHOCK)
 
 
@@ -71,8 +71,7 @@ def volatility(rng: np.random.Generator, steps: int, per_hour: float, spread: fl
     """
     slow = stationary(rng, steps, _SLOW_VOLATILITY_HALF_LIFE_HOURS * per_hour)
     fast = stationary(rng, steps, per_hour)
-    logarithm: Floats = spread * (slow + fast) / np.sqrt(2.0) - spread**2
-    return np.exp(logarithm)
+    return np.exp(spread * (slow + fast) / np.sqrt(2.0) - spread**2)
 
 
 def seasonality(open_ms: NDArray[np.int64]) -> Floats:

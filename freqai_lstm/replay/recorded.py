@@ -73,20 +73,16 @@ class RecordedMarket:
         return f"recorded-{digest.hexdigest()[:12]}"
 
     def timeframes(self, symbol: str, price: PriceKind) -> Sequence[str]:
-        """Name the recorded timeframes of a pair, shortest first."""
         recorded = self._candles.get((symbol, price), {})
         return [timeframe for timeframe in TIMEFRAMES if timeframe in recorded]
 
     def candles(self, symbol: str, price: PriceKind, timeframe: str) -> Candles:
-        """Give all recorded candles of a pair and timeframe."""
         return self._candles[symbol, price][timeframe]
 
     def funding_rates(self, symbol: str) -> FundingRates:
-        """Give all recorded funding rates of a pair."""
         return self._funding_rates.get(symbol, FundingRates.empty())
 
     def __str__(self) -> str:
-        """Say what is served, for the line that announces the server."""
         recorded = {
             timeframe
             for listing in self.listings
@@ -102,25 +98,21 @@ class RecordedMarket:
         # freqtrade writes months as "1Mo", because some file systems ignore the case of "1M".
         timeframe = file_timeframe.removesuffix("o")
         if kind == "funding_rate":
-            table = _read_table(path, ())
-            column = "funding_rate" if "funding_rate" in table else "open"
+            column = "funding_rate" if "funding_rate" in _read_table(path, ()) else "open"
             table = _read_table(path, (column,))
             self._funding_rates[symbol] = FundingRates(_open_ms(table), _floats(table, column))
         elif timeframe in TIMEFRAMES:
             price: PriceKind = "mark" if kind == "mark" else "last"
             columns = ("open", "high", "low", "close", "volume")
             table = _read_table(path, columns)
-            self._candles[symbol, price][timeframe] = Candles(
-                _open_ms(table), *(_floats(table, column) for column in columns)
-            )
+            values = [_floats(table, column) for column in columns]
+            self._candles[symbol, price][timeframe] = Candles(_open_ms(table), *values)
 
     def _with_rules(self, listing: Listing) -> Listing:
         """Take the trading rules from the candles: as many decimals as they need."""
-        prices, volumes = 0, 0
-        for candles in self._candles[listing.symbol, "last"].values():
-            for values in (candles.open, candles.high, candles.low, candles.close):
-                prices = max(prices, _decimals(values))
-            volumes = max(volumes, _decimals(candles.volume))
+        series = self._candles[listing.symbol, "last"].values()
+        prices = max(_decimals(of) for c in series for of in (c.open, c.high, c.low, c.close))
+        volumes = max(_decimals(candles.volume) for candles in series)
         known = _KNOWN.get(listing.symbol, replace(listing, price_decimals=0, quantity_decimals=0))
         return replace(
             known,
@@ -180,8 +172,7 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 def _open_ms(table: pd.DataFrame) -> NDArray[np.int64]:
     naive = table["date"].dt.tz_convert("UTC").dt.tz_localize(None)
-    dates: NDArray[np.datetime64] = naive.to_numpy(dtype="datetime64[ms]")
-    return dates.astype(np.int64)
+    return naive.to_numpy(dtype="datetime64[ms]").astype(np.int64)
 
 
 def _floats(table: pd.DataFrame, column: str) -> NDArray[np.float64]:

@@ -1,14 +1,13 @@
-"""Runs the replay exchange, in the foreground or in a thread."""
+"""Runs the replay exchange."""
 
 import ipaddress
 import json
 import signal
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 
 import uvicorn
 
@@ -22,11 +21,9 @@ from freqai_lstm.replay.feed import Clock, Feed
 from freqai_lstm.replay.market import Market
 
 DEFAULT_PORT = 8000
-_START_SECONDS = 30.0
-_STOP_SECONDS = 10.0
 
 
-class _Uvicorn(uvicorn.Server):
+class ExchangeServer(uvicorn.Server):
     """A uvicorn server that tells when it accepts connections."""
 
     def __init__(self, feed: Feed, plan: FaultPlan, on_ready: Callable[[], None]) -> None:
@@ -45,7 +42,6 @@ class _Uvicorn(uvicorn.Server):
         self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start listening."""
         await super().startup(sockets)
         self._on_ready()
 
@@ -75,8 +71,8 @@ def serve(
     for file in (ready_file, overlay_file):
         if file is not None and not file.absolute().parent.is_dir():
             raise ReplayError(f"{file} must be in a directory that exists.")
-    feed = Feed(market, clock or Clock.history())
-    with _listening_socket(host, port, allow_remote=allow_remote) as listener:
+    feed = Feed(market, clock or Clock())
+    with listening_socket(host, port, allow_remote=allow_remote) as listener:
         bound_port = listener.getsockname()[1]
 
         def announce() -> None:
@@ -93,56 +89,9 @@ def serve(
                 with replacing(overlay_file) as file:
                     file.write_text(json.dumps(replay_overlay(url, market), indent=4))
 
-        server = _Uvicorn(feed, faults or FaultPlan(), announce)
+        server = ExchangeServer(feed, faults or FaultPlan(), announce)
         with _stopped_by_signals(server):
             server.run(sockets=[listener])
-
-
-class ReplayServer:
-    """The replay exchange on a free port in a background thread, as a context manager.
-
-    :param clock: History by default, or a live one.
-    :param faults: What goes wrong from the start; ``.faults`` has them, and takes more.
-    """
-
-    def __init__(
-        self, market: Market, *, clock: Clock | None = None, faults: FaultPlan | None = None
-    ) -> None:
-        self.faults = faults or FaultPlan()
-        self._ready = threading.Event()
-        feed = Feed(market, clock or Clock.history())
-        self._server = _Uvicorn(feed, self.faults, self._ready.set)
-        self._listener = _listening_socket("127.0.0.1", 0)
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [self._listener]}, daemon=True
-        )
-        self.port: int = self._listener.getsockname()[1]
-
-    @property
-    def url(self) -> str:
-        """Where the server answers, without a trailing slash."""
-        return f"http://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> "ReplayServer":
-        """Start, and wait until connections are accepted.
-
-        :raises ReplayError: If the server does not start.
-        """
-        self._thread.start()
-        if not self._ready.wait(_START_SECONDS):
-            raise ReplayError(f"The replay exchange did not start within {_START_SECONDS:.0f} s.")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Stop, and wait for the thread."""
-        self._server.should_exit = True
-        self._thread.join(_STOP_SECONDS)
-        self._listener.close()
 
 
 @contextmanager
@@ -152,9 +101,6 @@ def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
     uvicorn sends the signal it caught again after it stopped: these handlers take it, so that the
     process ends as usual.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def stop(number: int, frame: FrameType | None) -> None:
         server.should_exit = True
@@ -167,7 +113,11 @@ def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _listening_socket(host: str, port: int, *, allow_remote: bool = False) -> socket.socket:
+def listening_socket(host: str, port: int, *, allow_remote: bool = False) -> socket.socket:
+    """Listen on an address.
+
+    :raises ReplayError: If other machines could reach it unasked, or it is taken.
+    """
     if not (allow_remote or _is_loopback(host)):
         raise ReplayError(
             f"The host must be a loopback address such as 127.0.0.1; was {host!r}."

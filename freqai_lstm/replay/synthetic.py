@@ -1,7 +1,7 @@
 """A seeded random market: ten pairs that move together, from one seed always the same."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from zlib import crc32
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freqai_lstm.exceptions import ReplayError
+from freqai_lstm.replay import price_paths
 from freqai_lstm.replay.candles import DAY_MS, HOUR_MS, fixed_length_ms, format_day
 from freqai_lstm.replay.market import (
     FUNDING_INTERVAL_MS,
@@ -17,17 +18,6 @@ from freqai_lstm.replay.market import (
     Listing,
     PriceKind,
     count_pairs,
-)
-from freqai_lstm.replay.price_paths import (
-    Floats,
-    Regimes,
-    extremes,
-    log_price,
-    regimes,
-    seasonality,
-    shocks,
-    stationary,
-    volatility,
 )
 
 
@@ -92,10 +82,10 @@ _LARGEST_FUNDING_RATE = 0.003
 class _CommonMoves:
     """What all coins share; arrays of shape ``(steps,)``."""
 
-    season: Floats
-    volatility: Floats
-    moves: Floats
-    regimes: Regimes
+    season: price_paths.Floats
+    volatility: price_paths.Floats
+    moves: price_paths.Floats
+    regimes: price_paths.Regimes
 
 
 @dataclass(frozen=True)
@@ -115,7 +105,7 @@ class SyntheticMarket:
     :param start_ms: First candle, milliseconds since 1970, at midnight UTC.
     :param end_ms: End of the last candle, at midnight UTC.
     :param base_timeframe: Timeframe of the candles that longer ones are aggregated from.
-    :param pairs: Pairs to list, such as ``BTC/USDT:USDT``; all of :data:`.coins.COINS` by default.
+    :param pairs: Pairs to list, such as ``BTC/USDT:USDT``; all of :data:`COINS` by default.
     :raises ReplayError: If a value is out of range.
     """
 
@@ -147,7 +137,6 @@ class SyntheticMarket:
 
     @property
     def listings(self) -> Sequence[Listing]:
-        """The listed pairs."""
         return [coin.listing for coin in self._coins.values()]
 
     @property
@@ -157,7 +146,6 @@ class SyntheticMarket:
         return f"seed{self.seed}-{self.base_timeframe}-{days}"
 
     def timeframes(self, symbol: str, price: PriceKind) -> Sequence[str]:
-        """Name the base timeframe, the same for all pairs and prices."""
         return [self.base_timeframe]
 
     def candles(self, symbol: str, price: PriceKind, timeframe: str) -> Candles:
@@ -166,11 +154,9 @@ class SyntheticMarket:
         return series.last if price == "last" else series.mark
 
     def funding_rates(self, symbol: str) -> FundingRates:
-        """Give the funding rates of a pair, one every eight hours."""
         return self._series_of(symbol).funding
 
     def __str__(self) -> str:
-        """Say what is served, for the line that announces the server."""
         return (
             f"{count_pairs(self.listings)}, {self.base_timeframe} candles, "
             f"{format_day(self.start_ms)} to {format_day(self.end_ms - 1)}"
@@ -189,12 +175,14 @@ class SyntheticMarket:
     def _common(self) -> _CommonMoves:
         rng = np.random.default_rng([self.seed, 0])
         steps = len(self._open_ms)
-        common_volatility = volatility(rng, steps, self._per_hour, _COMMON_VOLATILITY_SPREAD)
+        common_volatility = price_paths.volatility(
+            rng, steps, self._per_hour, _COMMON_VOLATILITY_SPREAD
+        )
         return _CommonMoves(
-            season=seasonality(self._open_ms),
+            season=price_paths.seasonality(self._open_ms),
             volatility=common_volatility,
-            moves=common_volatility * shocks(rng, steps),
-            regimes=regimes(rng, steps, self._per_hour),
+            moves=common_volatility * price_paths.shocks(rng, steps),
+            regimes=price_paths.regimes(rng, steps, self._per_hour),
         )
 
     def _series_of(self, symbol: str) -> _Series:
@@ -206,85 +194,67 @@ class SyntheticMarket:
         """Draw one coin's candles. Arrays are of shape ``(steps,)``."""
         common, steps = self._common, len(self._open_ms)
         rng = np.random.default_rng([self.seed, crc32(coin.listing.symbol.encode())])
-        own_volatility = volatility(rng, steps, self._per_hour, _OWN_VOLATILITY_SPREAD)
+        own_volatility = price_paths.volatility(rng, steps, self._per_hour, _OWN_VOLATILITY_SPREAD)
         own_volatility *= common.volatility
         unit = coin.hourly_volatility / np.sqrt(self._per_hour)
         share = coin.common_share
-        moves = np.sqrt(share) * common.moves + np.sqrt(1 - share) * own_volatility * shocks(
-            rng, steps
-        )
+        own_moves = np.sqrt(1 - share) * own_volatility * price_paths.shocks(rng, steps)
+        moves = np.sqrt(share) * common.moves + own_moves
         moves *= unit * common.season
-        deviation = (
-            unit
-            * common.season
-            * np.sqrt(share * common.volatility**2 + (1 - share) * own_volatility**2)
-        )
+        variance = share * common.volatility**2 + (1 - share) * own_volatility**2
+        deviation = unit * common.season * np.sqrt(variance)
         drift = common.regimes.drift * coin.hourly_volatility / self._per_hour
-        log_close = log_price(moves, drift, common.regimes.reverting_share, self._per_hour)
+        reverting = common.regimes.reverting_share
+        log_close = price_paths.log_price(moves, drift, reverting, self._per_hour)
         log_open = np.concatenate([[0.0], log_close[:-1]])
-        log_high, log_low = extremes(rng, log_open, log_close, deviation)
+        log_high, log_low = price_paths.extremes(rng, log_open, log_close, deviation)
 
         last = self._candles_of(coin, rng, (log_open, log_high, log_low, log_close), common)
-        basis = _BASIS * stationary(rng, steps, self._per_hour)
+        basis = _BASIS * price_paths.stationary(rng, steps, self._per_hour)
         return _Series(last, _mark_candles(last, basis), self._funding(rng, basis))
 
     def _candles_of(
         self,
         coin: Coin,
         rng: np.random.Generator,
-        log_prices: tuple[Floats, Floats, Floats, Floats],
+        log_prices: Sequence[price_paths.Floats],
         common: _CommonMoves,
     ) -> Candles:
         """Round prices to ticks, and draw volumes that rise with the size of the move."""
         listing = coin.listing
-        open_, high, low, close = (
-            np.maximum(
-                np.round(coin.start_price * np.exp(log_price_), listing.price_decimals),
-                listing.tick_size,
-            )
-            for log_price_ in log_prices
-        )
+        prices = (coin.start_price * np.exp(log_price) for log_price in log_prices)
+        rounded = (np.round(price, listing.price_decimals) for price in prices)
+        open_, high, low, close = (np.maximum(price, listing.tick_size) for price in rounded)
         steps = len(close)
         unit = coin.hourly_volatility / np.sqrt(self._per_hour)
         size = np.abs(log_prices[3] - log_prices[0]) / unit
-        turnover = (
-            (coin.hourly_turnover / self._per_hour)
-            * common.season
-            * np.sqrt(common.volatility)
-            * (0.4 + 0.75 * size)
-            * np.exp(0.35 * rng.standard_normal(steps))
-        )
+        usual = (coin.hourly_turnover / self._per_hour) * common.season * np.sqrt(common.volatility)
+        turnover = usual * (0.4 + 0.75 * size) * np.exp(0.35 * rng.standard_normal(steps))
         smallest = float(f"1e-{listing.quantity_decimals}")
         volume = np.maximum(np.round(turnover / close, listing.quantity_decimals), smallest)
-        return Candles(
-            self._open_ms,
-            open_,
-            np.maximum(high, np.maximum(open_, close)),
-            np.minimum(low, np.minimum(open_, close)),
-            close,
-            volume,
-        )
+        return _enclosing(Candles(self._open_ms, open_, high, low, close, volume))
 
-    def _funding(self, rng: np.random.Generator, basis: Floats) -> FundingRates:
+    def _funding(self, rng: np.random.Generator, basis: price_paths.Floats) -> FundingRates:
         """Draw funding rates near 0.01 % that follow the premium of the mark price."""
         first_ms = -(-self.start_ms // FUNDING_INTERVAL_MS) * FUNDING_INTERVAL_MS
         time_ms = np.arange(first_ms, self.end_ms, FUNDING_INTERVAL_MS, dtype=np.int64)
         step = (time_ms - self.start_ms) // fixed_length_ms(self.base_timeframe)
-        sentiment = stationary(rng, len(time_ms), half_life_steps=15.0)
+        sentiment = price_paths.stationary(rng, len(time_ms), half_life_steps=15.0)
         rate = _NORMAL_FUNDING_RATE * (1.0 + 0.8 * sentiment) + 0.1 * basis[step]
         rate = np.clip(rate, -_LARGEST_FUNDING_RATE, _LARGEST_FUNDING_RATE)
         return FundingRates(time_ms, np.round(rate, 8))
 
 
-def _mark_candles(last: Candles, basis: Floats) -> Candles:
+def _mark_candles(last: Candles, basis: price_paths.Floats) -> Candles:
     """Build mark price candles that stay within some hundredths of a percent of the last price."""
     close = np.round(last.close * (1.0 + basis), 8)
     open_ = np.concatenate([last.open[:1], close[:-1]])
-    return Candles(
-        last.open_ms,
-        open_,
-        np.maximum(np.round(last.high * (1.0 + basis), 8), np.maximum(open_, close)),
-        np.minimum(np.round(last.low * (1.0 + basis), 8), np.minimum(open_, close)),
-        close,
-        np.zeros(len(close)),
-    )
+    high, low = (np.round(price * (1.0 + basis), 8) for price in (last.high, last.low))
+    return _enclosing(Candles(last.open_ms, open_, high, low, close, np.zeros(len(close))))
+
+
+def _enclosing(candles: Candles) -> Candles:
+    """Return the candles with highs and lows that enclose their opens and closes."""
+    ends = candles.open, candles.close
+    high = np.maximum(candles.high, np.maximum(*ends))
+    return replace(candles, high=high, low=np.minimum(candles.low, np.minimum(*ends)))

@@ -1,8 +1,4 @@
-"""The aggregate score: pandas, numpy and TA-Lib only; the one import that a strategy needs.
-
-From the candle to the trade: ``indicators``; ``components`` - what the score is made of;
-``returns`` - what prices did; ``trading`` - labels, composition, thresholds.
-"""
+"""The aggregate score, from the candle to the trade: the one import that a strategy needs."""
 
 from freqai_lstm.score.components import (
     COMPONENT_NAMES,

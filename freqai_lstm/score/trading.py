@@ -104,8 +104,6 @@ class Composition:
 
         The weights count by their share, the volatility relative to its own level. Of components'
         spreads, this is at most the spread of the score: all of them may err to the same side.
-
-        :param components: The nine components in their order, by any names.
         """
         return self._composed(components) * self._scale
 

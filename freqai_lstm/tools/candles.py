@@ -32,7 +32,7 @@ def stored_candles(
     :param candle_type: Those that are traded by default.
     :param fill_missing: Whether a missing candle becomes one without trades, as in a backtest.
     """
-    candles: DataFrame = load_pair_history(
+    return load_pair_history(
         pair=pair,
         timeframe=timeframe or config["timeframe"],
         datadir=config["datadir"],
@@ -41,7 +41,6 @@ def stored_candles(
         data_format=config["dataformat_ohlcv"],
         candle_type=candle_type or config["candle_type_def"],
     )
-    return candles
 
 
 def closed_timerange(text: str) -> TimeRange:

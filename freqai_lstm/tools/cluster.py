@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
@@ -69,7 +70,12 @@ class RayPool(Pool):
     """
 
     def __init__(self, address: str, count: int | None, threads: int, gpu: bool = False) -> None:
-        ray = self._ray = _import_ray()
+        try:
+            ray = self._ray = import_module("ray")
+        except ModuleNotFoundError as error:
+            raise SettingsError(
+                "--ray: needs Ray, which is not installed: pip install 'freqai-lstm[ray]'"
+            ) from error
         own: dict[str, Any] = {"address": address}
         if address == LOCAL:
             # Of its own accord, Ray would report its use to its makers.
@@ -96,8 +102,7 @@ class RayPool(Pool):
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         """Run a function on some machine, and anew where that is lost."""
-        future: Future[Any] = self._run.remote(self._versions, function, *arguments).future()
-        return future
+        return self._run.remote(self._versions, function, *arguments).future()
 
     def __enter__(self) -> Self:
         return self
@@ -112,16 +117,6 @@ def _connect(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdecimal():
         socket.create_connection((host, int(port)), timeout=_TIMEOUT_SECONDS).close()
-
-
-def _import_ray() -> Any:
-    try:
-        import ray  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise SettingsError(
-            "--ray: needs Ray, which is not installed: pip install 'freqai-lstm[ray]'"
-        ) from error
-    return ray
 
 
 def _run(expected: dict[str, str], function: Callable[..., Any], *arguments: Any) -> Any:

@@ -58,7 +58,7 @@ def freqai_configuration(options: Mapping[str, Any]) -> dict[str, Any]:
 
     :raises ConfigurationError: If FreqAI is not enabled, or the configuration cannot be read.
     """
-    config: dict[str, Any] = setup_utils_configuration(dict(options), RunMode.UTIL_NO_EXCHANGE)
+    config = setup_utils_configuration(dict(options), RunMode.UTIL_NO_EXCHANGE)
     if not config.get("freqai", {}).get("enabled", False):
         raise ConfigurationError("freqai.enabled: must be true, was false or missing")
     return config

@@ -1,4 +1,8 @@
-"""``freqai-lstm confirm``: searches parameters on a part of a timerange, confirms on the rest."""
+"""Search parameters with freqtrade hyperopt on the first part of the timerange, judge on the rest.
+
+Backtests the default and the found parameters on both parts. The strategy's own parameter file is
+left alone.
+"""
 
 import argparse
 import shlex
@@ -41,12 +45,6 @@ class Performance:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``confirm``, and as ``run`` what takes them and gives the exit code."""
-    parser.description = (
-        "Search parameters with freqtrade hyperopt on the first part of the timerange, then"
-        " backtest the default and the found parameters on both parts. The strategy's own"
-        " parameter file is left alone."
-    )
     add_freqtrade_options(parser)
     parser.add_argument(
         "--split",
@@ -81,10 +79,8 @@ def run_confirm(args: argparse.Namespace) -> int:
     parameters = search_parameters(config, list(_search_options(args, parts.search)))
 
     def performances(folder: Path) -> list[Performance]:
-        return [
-            backtest_performance(options, folder, timerange)
-            for timerange in (parts.search, parts.confirm)
-        ]
+        ranges = (parts.search, parts.confirm)
+        return [backtest_performance(options, folder, timerange) for timerange in ranges]
 
     default = performances(file.parent)
     with strategy_with_parameters(file, parameters) as folder:
@@ -117,11 +113,8 @@ def _search_options(args: argparse.Namespace, timerange: str) -> Iterator[str]:
 
 
 def _row(name: str, performances: list[Performance]) -> list[Any]:
-    row: list[Any] = [name]
-    for performance in performances:
-        trades, *figures = astuple(performance)
-        row += [trades, *(f"{figure:.2f}" for figure in figures)]
-    return row
+    figures = [figure for performance in performances for figure in astuple(performance)]
+    return [name, *(f"{one:.2f}" if isinstance(one, float) else one for one in figures)]
 
 
 def backtest_performance(
@@ -140,9 +133,9 @@ def backtest_performance(
     stats = backtesting.results["strategy"][config["strategy"]]
     return Performance(
         trades=stats["total_trades"],
-        profit_pct=100 * stats["profit_total"],
-        sharpe=stats["sharpe"],
-        max_drawdown_pct=100 * stats["max_drawdown_account"],
+        profit_pct=100 * float(stats["profit_total"]),
+        sharpe=float(stats["sharpe"]),
+        max_drawdown_pct=100 * float(stats["max_drawdown_account"]),
     )
 
 
@@ -188,8 +181,7 @@ def search_parameters(config: Mapping[str, Any], options: Sequence[str]) -> Path
     folder = Path(config["user_data_dir"]) / "hyperopt_results"
     before = set(folder.glob("*.fthypt"))
     command = [sys.executable, "-m", "freqtrade", "hyperopt", *options, "--disable-param-export"]
-    exit_code = subprocess.run(command, check=False).returncode
-    if exit_code != 0:
+    if exit_code := subprocess.run(command, check=False).returncode:
         raise OperationalException(
             f"freqtrade hyperopt must succeed, had exit code {exit_code}. Its messages are above."
         )

@@ -1,6 +1,6 @@
-"""``freqai-lstm install``: copies drop-ins and configurations into a freqtrade user directory.
+"""Copy the model, the strategy and the example configuration into a freqtrade user directory.
 
-What somebody changed in them is not lost.
+A file that was changed there is left alone, and the difference is shown.
 """
 
 import argparse
@@ -27,11 +27,6 @@ _SECRET = re.compile(
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``install``, and as ``run`` what takes them and gives the exit code."""
-    parser.description = (
-        "Copy the model, the strategy and the example configuration into a freqtrade user"
-        " directory. A file that was changed there is left alone, and the difference is shown."
-    )
     parser.add_argument(
         "--userdir",
         "--user-data-dir",
@@ -121,14 +116,8 @@ class Copy:
             _SECRET.sub(r'\1"***"', file.read_text(encoding="utf-8", errors="replace"))
             for file in (self.target, self.source)
         )
-        return "".join(
-            difflib.unified_diff(
-                before.splitlines(keepends=True),
-                after.splitlines(keepends=True),
-                fromfile=str(self.target),
-                tofile="as shipped",
-            )
-        )
+        lines = before.splitlines(keepends=True), after.splitlines(keepends=True)
+        return "".join(difflib.unified_diff(*lines, str(self.target), "as shipped"))
 
     def write(self) -> None:
         """Copy the file; the target holds its old or its whole new content at any moment."""

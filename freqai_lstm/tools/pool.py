@@ -81,11 +81,9 @@ class Pool:
     _executor: ProcessPoolExecutor
 
     def __init__(self, count: int, threads: int = 1, log: Path | None = None) -> None:
-        self.count = count
-        self.log = log
+        self.count, self.threads, self.log = count, threads, log
         # A worker that is done finds its next task waiting.
         self.capacity = 2 * count
-        self.threads = threads
 
     def share(self, frame: DataFrame) -> Any:
         """Write a frame to a file, which the workers map into their memory.
@@ -96,14 +94,12 @@ class Pool:
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         """Run a function in a worker process, a new one if the former ones were lost."""
-        future: Future[Any]
         try:
-            future = self._executor.submit(function, *arguments)
+            return self._executor.submit(function, *arguments)
         except BrokenProcessPool:
             self._executor.shutdown(kill_workers=True)
             self._executor = self._start()
-            future = self._executor.submit(function, *arguments)
-        return future
+            return self._executor.submit(function, *arguments)
 
     def __enter__(self) -> Self:
         self._folder = TemporaryDirectory(prefix="freqai-lstm-")

@@ -12,22 +12,10 @@ import pandas as pd
 from freqtrade.configuration import TimeRange
 from freqtrade.resolvers import StrategyResolver
 
+from freqai_lstm import score
 from freqai_lstm.bridge.folders import identifier_folder, prediction_file
 from freqai_lstm.bridge.internals import load_parameters
 from freqai_lstm.exceptions import SkillError
-from freqai_lstm.score import (
-    DEFAULT_WEIGHTS,
-    LABELS,
-    RETURN_LABEL,
-    WEIGHT_NAMES,
-    Composition,
-    Signals,
-    compose_score,
-    configured_components,
-    relative_volatility,
-    score_labels,
-    spread_columns,
-)
 from freqai_lstm.settings import SECONDS_PER_DAY
 from freqai_lstm.tools.candles import stored_candles
 
@@ -71,7 +59,7 @@ class PairPredictions:
 
 
 def load_predictions(
-    config: Mapping[str, Any], weights: Sequence[float] = DEFAULT_WEIGHTS
+    config: Mapping[str, Any], weights: Sequence[float] = score.DEFAULT_WEIGHTS
 ) -> list[PairPredictions]:
     """Return the predictions of every pair of a finished backtest.
 
@@ -122,14 +110,16 @@ def _pair_predictions(
         .set_index("date")
     )
     history = stored_candles(config, pair).set_index("date")
-    components = configured_components(history, parameters)
-    composition = Composition(weights, components["volatility"], relative_volatility(history))
-    present = composition.target(components[list(WEIGHT_NAMES)])
+    components = score.configured_components(history, parameters)
+    composition = score.Composition(
+        weights, components["volatility"], score.relative_volatility(history)
+    )
+    present = composition.target(components[list(score.WEIGHT_NAMES)])
     candles = pd.DataFrame(
         {
             "window": predicted["window"],
             "do_predict": predicted["do_predict"],
-            "predicted": composition.target(predicted[LABELS]),
+            "predicted": composition.target(predicted[score.LABELS]),
             "true": present.shift(-horizon),
             "present": present,
             "to_traded": composition.to_score,
@@ -137,9 +127,11 @@ def _pair_predictions(
         },
         index=predicted.index,
     )
-    if RETURN_LABEL in predicted:
-        candles["predicted_return"] = predicted[RETURN_LABEL]
-    true = score_labels(history, {**parameters, "return_head": RETURN_LABEL in predicted})
+    if score.RETURN_LABEL in predicted:
+        candles["predicted_return"] = predicted[score.RETURN_LABEL]
+    true = score.score_labels(
+        history, {**parameters, "return_head": score.RETURN_LABEL in predicted}
+    )
     true[SCORE] = candles["true"] / components["volatility"]
     errors = _errors(predicted, true, weights)
     return PairPredictions(pair, horizon, tuple(predictions), candles, history["close"], errors)
@@ -149,38 +141,45 @@ def _errors(
     predicted: pd.DataFrame, true: pd.DataFrame, weights: Sequence[float]
 ) -> dict[str, pd.DataFrame]:
     """Return error and spread of each label and of the score, if there are spreads."""
-    if not {*spread_columns(LABELS)} <= {*predicted}:
+    if not {*score.spread_columns(score.LABELS)} <= {*predicted}:
         return {}
-    [score_spread] = spread_columns([SCORE])
+    [score_spread] = score.spread_columns([SCORE])
     predicted = predicted.assign(
         **{
-            column: compose_score(predicted[names].set_axis(WEIGHT_NAMES, axis="columns"), weights)
-            for column, names in ((SCORE, LABELS), (score_spread, spread_columns(LABELS)))
+            column: score.compose_score(
+                predicted[names].set_axis(score.WEIGHT_NAMES, axis="columns"), weights
+            )
+            for column, names in (
+                (SCORE, score.LABELS),
+                (score_spread, score.spread_columns(score.LABELS)),
+            )
         }
     )
-    names = [name for name in map(str, true) if {name, *spread_columns([name])} <= {*predicted}]
+    names = [
+        name for name in map(str, true) if {name, *score.spread_columns([name])} <= {*predicted}
+    ]
     return {
         name: pd.DataFrame(
             {"error": predicted[name] - true[name], "spread": predicted[spread]},
             index=predicted.index,
         )
-        for name, spread in zip(names, spread_columns(names), strict=True)
+        for name, spread in zip(names, score.spread_columns(names), strict=True)
     }
 
 
-def strategy_signals(config: Mapping[str, Any]) -> tuple[tuple[float, ...], Signals | None]:
+def strategy_signals(config: Mapping[str, Any]) -> tuple[tuple[float, ...], score.Signals | None]:
     """Return the weights and the thresholds of the configured strategy, as it would use them now.
 
     :return: The default weights where the strategy has none; no thresholds where it has none.
     """
     if not config.get("strategy"):
-        return DEFAULT_WEIGHTS, None
+        return score.DEFAULT_WEIGHTS, None
     strategy = StrategyResolver.load_strategy(dict(config))
     load_parameters(strategy)
     values = {name: parameter.value for name, parameter in strategy.enumerate_parameters()}
-    weights = tuple(float(values.get(name, 0)) for name in WEIGHT_NAMES)
+    weights = tuple(float(values.get(name, 0)) for name in score.WEIGHT_NAMES)
     signals = None
     if {"threshold_buy", "threshold_sell"} <= values.keys():
         fade = values.get("direction") == "fade"
-        signals = Signals(values["threshold_buy"], values["threshold_sell"], fade)
-    return (weights if sum(weights) > 0 else DEFAULT_WEIGHTS), signals
+        signals = score.Signals(values["threshold_buy"], values["threshold_sell"], fade)
+    return (weights if sum(weights) > 0 else score.DEFAULT_WEIGHTS), signals

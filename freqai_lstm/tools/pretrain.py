@@ -1,12 +1,13 @@
-"""``freqai-lstm pretrain``: trains the models of a walk-forward ahead, in parallel.
+"""Train ahead, in parallel, the models that freqtrade backtesting or hyperopt would train in turn.
 
-freqtrade's commands pick up what it puts into the identifier's folder.
+They and their predictions are left where these commands find them. Models that are there already
+are kept.
 """
 
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from time import perf_counter
 from typing import Any
 
@@ -26,12 +27,6 @@ _FREQTRADE_OPTIONS = ("config", "timerange", "pairs", "datadir", "user_data_dir"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``pretrain``, and as ``run`` what takes them and gives the exit code."""
-    parser.description = (
-        "Train in parallel the models that freqtrade backtesting or hyperopt would train one "
-        "after another, and leave them and their predictions where these commands find them. "
-        "Models that are there already are kept."
-    )
     add_freqtrade_options(parser)
     add_pool_options(parser)
     parser.set_defaults(run=run_pretrain)
@@ -52,8 +47,7 @@ def run_pretrain(args: argparse.Namespace) -> int:
     with pool_for(loaded, args.jobs, args.ray) as pool:
         account = pretrain(loaded, pool)
     if account.failures:
-        rows = [[failure.pair, failure.timerange, failure.error] for failure in account.failures]
-        print_table("FAILED MODELS", ["Pair", "Predicts", "Error"], rows)
+        print_table("FAILED MODELS", ["Pair", "Predicts", "Error"], map(astuple, account.failures))
     print(
         f"{account.trained} models trained, {account.found} found, "
         f"{len(account.failures)} failed, in {perf_counter() - started:.0f} s"

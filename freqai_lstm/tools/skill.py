@@ -1,7 +1,10 @@
-"""``freqai-lstm skill``: how well a backtest's predictions match the true score, out of sample."""
+"""Compare the predictions that a finished backtest left with the true score of the same candles.
+
+Takes freqtrade's own options: use the ones of the backtest.
+"""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +13,8 @@ from freqai_lstm.tools.predictions import PairPredictions, load_predictions
 from freqai_lstm.tools.statistics import correlation, r_squared, sign_accuracy
 
 _HEADERS = (
-    "Pair",
-    "Trainings",
-    "Candles",
-    "Predicted [%]",
-    "Correlation",
-    "R2",
-    "Sign accuracy [%]",
-    "Persistence",
+    *("Pair", "Trainings", "Candles", "Predicted [%]"),
+    *("Correlation", "R2", "Sign accuracy [%]", "Persistence"),
 )
 
 
@@ -40,16 +37,6 @@ class Skill:
     persistence: float
 
 
-def backtest_skill(config: Mapping[str, Any]) -> list[Skill]:
-    """Return the skill of every pair of a finished backtest.
-
-    :param config: freqtrade's configuration, with the backtest's ``timerange``.
-    :return: One entry for each pair of the whitelist that has predictions, in its order.
-    :raises SkillError: If no pair has any prediction for the timerange.
-    """
-    return [pair_skill(pair) for pair in load_predictions(config)]
-
-
 def pair_skill(pair: PairPredictions) -> Skill:
     """Return the skill of one pair's predictions."""
     compared = pair.candles[pair.trusted]
@@ -67,12 +54,6 @@ def pair_skill(pair: PairPredictions) -> Skill:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``skill``, and as ``run`` what takes them and gives the exit code."""
-    parser.description = (
-        "Compare the predictions that a finished backtest left in its identifier's folder with "
-        "the true score of the same candles. Takes freqtrade's own options: use the ones of "
-        "the backtest."
-    )
     add_freqtrade_options(parser)
     parser.set_defaults(run=run_skill)
 
@@ -84,7 +65,7 @@ def run_skill(args: argparse.Namespace) -> int:
     """
     config = freqai_configuration(vars(args))
     horizon = config["freqai"]["feature_parameters"].get("label_period_candles", 0)
-    print_skill(backtest_skill(config), horizon)
+    print_skill([pair_skill(pair) for pair in load_predictions(config)], horizon)
     return 0
 
 

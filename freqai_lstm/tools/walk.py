@@ -8,7 +8,7 @@ import copy
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import process_time
@@ -24,7 +24,7 @@ from freqtrade.freqai.freqai_interface import IFreqaiModel
 from freqtrade.optimize.backtesting import Backtesting
 from pandas import DataFrame
 
-from freqai_lstm.bridge.folders import Artefacts, Window, collect, identifier_folder, timerange_text
+from freqai_lstm.bridge.folders import Artefacts, Window, collect, identifier_folder
 from freqai_lstm.bridge.internals import start_strategy
 from freqai_lstm.bridge.kitchen import (
     PreparedDataKitchen,
@@ -36,13 +36,12 @@ from freqai_lstm.bridge.offline import load_offline_strategy
 from freqai_lstm.regressor import LSTMRegressor
 from freqai_lstm.tools.candles import stored_candles, with_history
 
-# Where a bot reports to, with tokens and passwords; and a second copy of everything.
-_PRIVATE_SECTIONS = (
+# Where a bot reports to, with tokens and passwords; a second copy of everything; and paths of the
+# machine that the project comes from.
+_LEFT_OUT = (
     *("api_server", "discord", "external_message_consumer", "telegram", "webhook"),
-    "original_config",
+    *("original_config", "freqaimodel_path", "recursive_strategy_search", "strategy_path"),
 )
-# Paths of the machine that the project comes from.
-_PATHS = ("freqaimodel_path", "recursive_strategy_search", "strategy_path")
 
 
 @dataclass
@@ -89,8 +88,7 @@ def pack_project(config: Mapping[str, Any], strategy: Any, threads: int = 1) -> 
 
     :param threads: Most CPU threads that a worker may use.
     """
-    left_out = (*_PRIVATE_SECTIONS, *_PATHS)
-    packed = copy.deepcopy({key: value for key, value in config.items() if key not in left_out})
+    packed = copy.deepcopy({key: value for key, value in config.items() if key not in _LEFT_OUT})
     packed["exchange"] = {key: packed["exchange"][key] for key in ("name", "pair_whitelist")}
     if isinstance(strategy.freqai, LSTMRegressor):
         trainer = packed["freqai"].setdefault("model_training_parameters", {})
@@ -210,8 +208,8 @@ def walk(
         torch.manual_seed(seed)
     with TemporaryDirectory(prefix="freqai-lstm-") as userdir:
         # FreqAI cuts the timerange into just these windows.
-        timerange = timerange_text(windows[0].start, windows[-1].stop)
-        strategy = project.open(Path(userdir), timerange)
+        whole = replace(windows[0], stop=windows[-1].stop)
+        strategy = project.open(Path(userdir), whole.timerange)
         regressor = strategy.freqai
         outcome = Outcome()
         train = regressor.train

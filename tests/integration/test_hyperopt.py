@@ -26,11 +26,11 @@ from freqtrade.resolvers import StrategyResolver
 from freqtrade.resolvers.hyperopt_resolver import HyperOptLossResolver
 
 from freqai_lstm.replay.binance.overlay import exchange_overlay
-from freqai_lstm.replay.server import ReplayServer
 from freqai_lstm.replay.synthetic import SyntheticMarket
 from freqai_lstm.score import DEFAULT_WEIGHTS, WEIGHT_NAMES
 from freqai_lstm.trainer import PyTorchLSTMTrainer
 from tests.conftest import ROOT, TIMEFRAMES
+from tests.replay_server import ReplayServer
 
 STRATEGY = "ExampleLSTMStrategy"
 TIMERANGE = "20240131-20240220"

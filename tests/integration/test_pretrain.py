@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from freqtrade.exceptions import OperationalException
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from pandas import DataFrame
 
-from freqai_lstm.bridge.folders import timerange_text
 from freqai_lstm.bridge.kitchen import plan_windows
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.tools.pretrain import Account, pool_for, pretrain
@@ -311,5 +310,5 @@ def test_task_is_cut_into_its_windows_alone(config: dict[str, Any]) -> None:
     for first in range(len(windows)):
         for last in range(first, len(windows)):
             part = windows[first : last + 1]
-            timerange = timerange_text(part[0].start, part[-1].stop)
+            timerange = replace(part[0], stop=part[-1].stop).timerange
             assert plan_windows(config | {"timerange": timerange}, BTC) == part

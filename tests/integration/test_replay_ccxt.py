@@ -8,8 +8,8 @@ import pytest
 from freqai_lstm.replay.binance.overlay import exchange_overlay
 from freqai_lstm.replay.candles import HOUR_MS, aggregate, parse_day_ms
 from freqai_lstm.replay.faults.plan import Fault
-from freqai_lstm.replay.server import ReplayServer
 from freqai_lstm.replay.synthetic import SyntheticMarket
+from tests.replay_server import ReplayServer
 
 PAIR = "BTC/USDT:USDT"
 START_MS = parse_day_ms("20240101")

@@ -16,8 +16,8 @@ from freqai_lstm.replay.binance.overlay import exchange_overlay
 from freqai_lstm.replay.candles import aggregate, parse_day_ms
 from freqai_lstm.replay.feed import Clock
 from freqai_lstm.replay.market import Candles
-from freqai_lstm.replay.server import ReplayServer
 from freqai_lstm.replay.synthetic import SyntheticMarket
+from tests.replay_server import ReplayServer
 
 PAIRS = ["BTC/USDT:USDT", "ADA/USDT:USDT"]
 CONFIG = {

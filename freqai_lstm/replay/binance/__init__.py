@@ -1,1 +1,1 @@
-"""Binance's language: ``payloads`` - its JSON, ``rest`` - its routes, ``overlay`` - the way."""
+"""Binance's language: its JSON, its routes, and the way to it."""

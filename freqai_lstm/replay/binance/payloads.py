@@ -71,8 +71,7 @@ def funding_rates(rates: FundingRates, listing: Listing) -> list[Json]:
 def exchange_info(listings: Sequence[Listing], server_ms: int, start_ms: int) -> Json:
     """Describe the exchange and its trading rules."""
     quotes = sorted({listing.quote for listing in listings})
-    exchange: Json = _RULES["exchange"]
-    return exchange | {
+    return _RULES["exchange"] | {
         "serverTime": server_ms,
         "assets": [_RULES["asset"] | {"asset": quote} for quote in quotes],
         "symbols": [_symbol_info(listing, start_ms) for listing in listings],
@@ -87,7 +86,7 @@ def _symbol_info(listing: Listing, start_ms: int) -> Json:
         "MARKET_LOT_SIZE": {"minQty": step, "stepSize": step},
         "MIN_NOTIONAL": {"notional": f"{listing.min_notional:g}"},
     }
-    rules: Json = _RULES["symbol"]
+    rules = _RULES["symbol"]
     return rules | {
         "symbol": listing.symbol,
         "pair": listing.symbol,
@@ -137,15 +136,9 @@ def price_ticker(feed: Feed, listing: Listing) -> Json:
 def book_ticker(feed: Feed, listing: Listing) -> Json:
     """Describe the best bid and ask: the first level of :func:`order_book`."""
     book = order_book(feed, listing, levels=1)
-    bid, ask = book["bids"][0], book["asks"][0]
-    return {
-        "symbol": listing.symbol,
-        "bidPrice": bid[0],
-        "bidQty": bid[1],
-        "askPrice": ask[0],
-        "askQty": ask[1],
-        "time": book["T"],
-    }
+    [[bid, bid_quantity]], [[ask, ask_quantity]] = book["bids"], book["asks"]
+    best = {"bidPrice": bid, "bidQty": bid_quantity, "askPrice": ask, "askQty": ask_quantity}
+    return {"symbol": listing.symbol, **best, "time": book["T"]}
 
 
 def order_book(feed: Feed, listing: Listing, levels: int) -> Json:

@@ -1,19 +1,21 @@
 """The routes of the replay exchange and their parameters, checked as Binance checks them."""
 
-import json
 from collections.abc import Callable
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from freqai_lstm.replay.binance import payloads
 from freqai_lstm.replay.binance.payloads import Json
 from freqai_lstm.replay.candles import TIMEFRAMES
-from freqai_lstm.replay.faults.http import ControlApi, FaultInjector
+from freqai_lstm.replay.faults.http import FaultInjector, add_control_routes
 from freqai_lstm.replay.faults.plan import FaultPlan
 from freqai_lstm.replay.feed import Feed, Span
 from freqai_lstm.replay.market import Candles, Listing, PriceKind
 
+_JSON = "application/json"
 _LARGEST_NUMBER_LENGTH = 20
 _BOOK_LEVELS = (5, 10, 20, 50, 100, 500, 1000)
 
@@ -31,8 +33,7 @@ class BinanceError(Exception):
         self.status = status
 
     def response(self) -> Response:
-        """Answer as Binance does."""
-        return _answer({"code": self.code, "msg": self.message}, status=self.status)
+        return JSONResponse({"code": self.code, "msg": self.message}, self.status)
 
 
 class RestApi:
@@ -43,42 +44,36 @@ class RestApi:
         self._plan = plan
 
     async def ping(self) -> Response:
-        """Answer that the exchange is there."""
-        return _answer({})
+        return JSONResponse({})
 
     async def time(self, request: Request) -> Response:
         """Tell the real time, also for history: freqtrade compares it with its own clock."""
         offset_ms = self._plan.clock_offset_ms(request.url.path)
-        return _answer({"serverTime": self._feed.clock.server_ms() + offset_ms})
+        return JSONResponse({"serverTime": self._feed.clock.server_ms() + offset_ms})
 
     async def exchange_info(self) -> Response:
-        """Describe the listed pairs."""
         feed = self._feed
         server_ms = feed.clock.server_ms()
-        return _answer(payloads.exchange_info(feed.listings(), server_ms, feed.start_ms))
+        return JSONResponse(payloads.exchange_info(feed.listings(), server_ms, feed.start_ms))
 
     async def klines(self, request: Request) -> Response:
-        """Give candles of the last price."""
         listing, timeframe = self._listing(request), _timeframe(request)
         candles = self._candles(request, listing, "last", timeframe)
-        return _json_response(payloads.price_klines(candles, timeframe, listing))
+        return Response(payloads.price_klines(candles, timeframe, listing), media_type=_JSON)
 
     async def mark_price_klines(self, request: Request) -> Response:
-        """Give candles of the mark price."""
         listing, timeframe = self._listing(request), _timeframe(request)
         candles = self._candles(request, listing, "mark", timeframe)
-        return _json_response(payloads.mark_klines(candles, timeframe))
+        return Response(payloads.mark_klines(candles, timeframe), media_type=_JSON)
 
     async def funding_rate(self, request: Request) -> Response:
-        """Give settled funding rates."""
         listing = self._listing(request)
         rates = self._feed.funding_rates(
             listing.symbol, _span(request, default_limit=100, largest_limit=1000)
         )
-        return _answer(payloads.funding_rates(rates, listing))
+        return JSONResponse(payloads.funding_rates(rates, listing))
 
     async def premium_index(self, request: Request) -> Response:
-        """Give mark prices, of one pair or of all."""
 
         def describe(feed: Feed, listing: Listing) -> Json:
             settled = feed.funding_rates(listing.symbol, Span(limit=1))
@@ -87,26 +82,20 @@ class RestApi:
         return self._one_or_all(request, describe)
 
     async def day_ticker(self, request: Request) -> Response:
-        """Give 24 hour statistics, of one pair or of all."""
         return self._one_or_all(request, payloads.day_ticker)
 
     async def price_ticker(self, request: Request) -> Response:
-        """Give last prices, of one pair or of all."""
         return self._one_or_all(request, payloads.price_ticker)
 
     async def book_ticker(self, request: Request) -> Response:
-        """Give the best bid and ask, of one pair or of all."""
         return self._one_or_all(request, payloads.book_ticker)
 
     async def depth(self, request: Request) -> Response:
-        """Give an order book."""
         listing = self._listing(request)
-        levels = _whole_number(request, "limit")
-        if levels is None:
-            levels = 500
+        levels = _whole_number(request, "limit", 500)
         if levels not in _BOOK_LEVELS:
             raise BinanceError(-4021, f"'{levels}' is not valid depth limit")
-        return _answer(payloads.order_book(self._feed, listing, levels))
+        return JSONResponse(payloads.order_book(self._feed, listing, levels))
 
     def _candles(
         self, request: Request, listing: Listing, price: PriceKind, timeframe: str
@@ -127,15 +116,15 @@ class RestApi:
 
     def _one_or_all(self, request: Request, describe: Callable[[Feed, Listing], Json]) -> Response:
         if "symbol" in request.query_params:
-            return _answer(describe(self._feed, self._listing(request)))
-        return _answer([describe(self._feed, listing) for listing in self._feed.listings()])
+            return JSONResponse(describe(self._feed, self._listing(request)))
+        return JSONResponse([describe(self._feed, listing) for listing in self._feed.listings()])
 
 
 def create_app(feed: Feed, plan: FaultPlan) -> FastAPI:
     """Build the web application of the replay exchange."""
     app = FastAPI(openapi_url=None)
     app.add_middleware(FaultInjector, plan=plan)
-    ControlApi(feed, plan).add_routes(app)
+    add_control_routes(app, feed, plan)
     api = RestApi(feed, plan)
     endpoints: dict[str, Callable[..., object]] = {
         "v1/ping": api.ping,
@@ -152,7 +141,7 @@ def create_app(feed: Feed, plan: FaultPlan) -> FastAPI:
         "v1/depth": api.depth,
     }
     for path, endpoint in endpoints.items():
-        app.add_api_route(f"/fapi/{path}", endpoint, methods=["GET"])
+        app.add_api_route(f"/fapi/{path}", endpoint)
 
     async def refuse(request: Request, error: Exception) -> Response:
         if isinstance(error, BinanceError):
@@ -176,21 +165,19 @@ def _timeframe(request: Request) -> str:
 
 
 def _span(request: Request, *, default_limit: int, largest_limit: int) -> Span:
-    limit = _whole_number(request, "limit")
-    if limit is None:
-        limit = default_limit
+    limit = _whole_number(request, "limit", default_limit)
     if not 1 <= limit <= largest_limit:
         raise BinanceError(-1130, "Data sent for parameter 'limit' is not valid.")
-    start_ms, end_ms = _whole_number(request, "startTime"), _whole_number(request, "endTime")
+    start_ms, end_ms = (_whole_number(request, name) for name in ("startTime", "endTime"))
     if start_ms is not None and end_ms is not None and start_ms > end_ms:
         raise BinanceError(-1023, "Start time is greater than end time.")
     return Span(limit, start_ms, end_ms)
 
 
-def _whole_number(request: Request, name: str) -> int | None:
+def _whole_number(request: Request, name: str, default: int | None = None) -> Any:
     text = request.query_params.get(name)
     if text is None:
-        return None
+        return default
     if not (text.isascii() and text.isdigit() and len(text) <= _LARGEST_NUMBER_LENGTH):
         legal = f"'^[0-9]{{1,{_LARGEST_NUMBER_LENGTH}}}$'"
         raise BinanceError(
@@ -204,11 +191,3 @@ def _missing(name: str) -> BinanceError:
     return BinanceError(
         -1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
     )
-
-
-def _answer(document: object, *, status: int = 200) -> Response:
-    return _json_response(json.dumps(document, separators=(",", ":")).encode(), status=status)
-
-
-def _json_response(body: bytes, *, status: int = 200) -> Response:
-    return Response(body, status_code=status, media_type="application/json")

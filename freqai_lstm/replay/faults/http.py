@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qs
 
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -34,7 +35,6 @@ class FaultInjector:
         self._plan = plan
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or fail to."""
         fault = None
         if scope["type"] == "http" and scope["path"].startswith("/fapi/"):
             symbol = parse_qs(scope["query_string"].decode("latin-1")).get("symbol", [""])[0]
@@ -75,23 +75,11 @@ async def _send(send: Send, status: int, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-class ControlApi:
-    """Status and faults."""
+def add_control_routes(app: FastAPI, feed: Feed, plan: FaultPlan) -> None:
+    """Add the routes that tell the state of the exchange, and begin and end faults."""
 
-    def __init__(self, feed: Feed, plan: FaultPlan) -> None:
-        self._feed = feed
-        self._plan = plan
-
-    def add_routes(self, app: FastAPI) -> None:
-        """Add the routes to an application."""
-        app.add_api_route("/replay/status", self.status, methods=["GET"])
-        app.add_api_route("/replay/faults", self.add_faults, methods=["POST"])
-        app.add_api_route("/replay/faults", self.clear_faults, methods=["DELETE"])
-
-    async def status(self) -> Response:
-        """Describe the market, its time, and the active faults."""
-        feed = self._feed
-        return _answer(
+    async def status() -> Response:
+        return JSONResponse(
             {
                 "market": feed.description,
                 "live": feed.clock.is_live,
@@ -99,24 +87,27 @@ class ControlApi:
                 "starts": _iso(feed.start_ms),
                 "now": _iso(feed.now_ms()),
                 "ends": _iso(feed.end_ms),
-                "faults": self._plan.describe(),
+                "faults": plan.describe(),
             }
         )
 
-    async def add_faults(self, request: Request) -> Response:
+    async def add_faults(request: Request) -> Response:
         """Activate the fault of the request's JSON object, or all of its array."""
         try:
             faults = _read_faults(await request.body())
         except (ReplayError, ValueError) as error:
-            return _answer({"error": str(error)}, status=400)
+            return JSONResponse({"error": str(error)}, status_code=400)
         for fault in faults:
-            self._plan.add(fault)
-        return _answer({"faults": self._plan.describe()})
+            plan.add(fault)
+        return JSONResponse({"faults": plan.describe()})
 
-    async def clear_faults(self) -> Response:
-        """End all faults."""
-        self._plan.clear()
-        return _answer({"faults": []})
+    async def clear_faults() -> Response:
+        plan.clear()
+        return JSONResponse({"faults": []})
+
+    app.add_api_route("/replay/status", status, methods=["GET"])
+    app.add_api_route("/replay/faults", add_faults, methods=["POST"])
+    app.add_api_route("/replay/faults", clear_faults, methods=["DELETE"])
 
 
 def _read_faults(body: bytes) -> list[Fault]:
@@ -125,10 +116,6 @@ def _read_faults(body: bytes) -> list[Fault]:
     if not all(isinstance(entry, dict) for entry in entries):
         raise ReplayError("Fault: must be a JSON object, or an array of objects.")
     return [Fault.from_mapping(entry) for entry in entries]
-
-
-def _answer(document: object, *, status: int = 200) -> Response:
-    return Response(json.dumps(document), status_code=status, media_type="application/json")
 
 
 def _iso(time_ms: int) -> str:

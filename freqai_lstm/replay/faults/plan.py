@@ -61,7 +61,6 @@ class Fault:
     end: str | None = None
 
     def __post_init__(self) -> None:
-        """Check the values."""
         problems = []
         if self.kind not in KINDS:
             problems.append(f"kind must be one of {', '.join(KINDS)}; was {self.kind!r}")
@@ -176,12 +175,10 @@ class FaultPlan:
             self.add(fault)
 
     def add(self, fault: Fault) -> None:
-        """Activate a fault."""
         lasts = fault.duration_seconds
         self._entries.append(_Entry(fault, None if lasts is None else time.time() + lasts))
 
     def clear(self) -> None:
-        """End all faults."""
         self._entries.clear()
 
     def describe(self) -> list[dict[str, object]]:
@@ -246,5 +243,4 @@ def _without_newest(candles: Candles, timeframe: str, now_ms: int, seconds: floa
 
 
 def _with_duplicate(candles: Candles, row: int) -> Candles:
-    rows = np.arange(len(candles), dtype=np.int64)
-    return candles[np.insert(rows, row, row)]
+    return candles[np.insert(np.arange(len(candles)), row, row)]

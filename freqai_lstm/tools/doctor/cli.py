@@ -1,10 +1,15 @@
-"""The command line of the doctor, and what it looks at beside candles."""
+"""Check an installation: versions, device, configuration, drop-ins, saved models.
+
+With --timerange, also whether every candle is there that a backtest of it reads, and how to get
+what is missing.
+"""
 
 import argparse
 import logging
 import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,13 +27,7 @@ from freqai_lstm.bridge.versions import TESTED, untested
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.settings import FreqaiSettings, read_settings
 from freqai_lstm.tools.command import add_freqtrade_options, freqai_configuration, print_table
-from freqai_lstm.tools.doctor.coverage import (
-    Coverage,
-    coverage,
-    download_commands,
-    needed_candles,
-    utc_now,
-)
+from freqai_lstm.tools.doctor.coverage import Coverage, coverage, download_commands, needed_candles
 from freqai_lstm.tools.install import DROP_INS, State, copies, shipped_files
 
 _TIME = "%Y-%m-%d %H:%M"
@@ -66,12 +65,11 @@ def check_device(requested: str) -> Finding:
     available = [*(name for name in present if present[name]), "cpu"]
     device = available[0] if requested == "auto" else requested
     if device not in available:
-        return Finding(
-            "device",
-            device,
+        problem = (
             f"freqai.model_training_parameters.trainer_kwargs.device: must be one of "
-            f"{', '.join(available)} with this torch and machine, was {requested!r}",
+            f"{', '.join(available)} with this torch and machine, was {requested!r}"
         )
+        return Finding("device", device, problem)
     name = f"cuda ({torch.cuda.get_device_name()})" if device == "cuda" else device
     return Finding("device", f"{name}, asked for {requested}")
 
@@ -80,11 +78,11 @@ def check_user_directory(folder: Path) -> Iterator[Finding]:
     """Report the drop-ins of a user directory; a changed one is somebody's own and no problem."""
     drop_ins = {place: file for place, file in shipped_files().items() if str(place) in DROP_INS}
     for copy in copies(drop_ins, folder):
-        problem = (
-            f"{copy.target}: must be there, was missing; freqai-lstm install --userdir {folder}"
-            if copy.state is State.MISSING
-            else ""
-        )
+        problem = ""
+        if copy.state is State.MISSING:
+            problem = (
+                f"{copy.target}: must be there, was missing; freqai-lstm install --userdir {folder}"
+            )
         found = {State.SAME: "as shipped", State.CHANGED: "changed", State.MISSING: "missing"}
         yield Finding(copy.target.name, found[copy.state], problem)
 
@@ -112,11 +110,6 @@ def check_identifier(
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``doctor``, and as ``run`` what takes them and gives the exit code."""
-    parser.description = (
-        "Check an installation. With --timerange, also whether every candle is there that a"
-        " backtest of it reads, and how to get what is missing."
-    )
     add_freqtrade_options(parser, needs_timerange=False)
     parser.set_defaults(run=run_doctor)
 
@@ -164,22 +157,21 @@ def _examine(
         findings.append(check_device(settings.model_training_parameters.trainer_kwargs.device))
         findings += check_identifier(config, settings, strategy)
         if config.get("timerange"):
-            found = list(_candles(config, strategy))
+            found = _candles(config, strategy)
             incomplete = [one for one in found if one.missing]
             findings.append(_candle_finding(found, incomplete, args))
     return findings, incomplete
 
 
-def _candles(config: dict[str, Any], strategy: Any) -> Iterator[Coverage]:
+def _candles(config: dict[str, Any], strategy: Any) -> list[Coverage]:
     config["startup_candle_count"] = strategy.startup_candle_count
     exchange = ExchangeResolver.load_exchange(config, validate=False)
     try:
         provider = DataProvider(config, exchange)
-        needed = list(needed_candles(config, provider, exchange, utc_now()))
+        needed = list(needed_candles(config, provider, exchange, datetime.now(UTC)))
     finally:
         exchange.close()
-    for one in needed:
-        yield coverage(config, one)
+    return [coverage(config, one) for one in needed]
 
 
 def _candle_finding(
@@ -189,10 +181,8 @@ def _candle_finding(
     if not incomplete:
         return Finding("candle files", complete)
     options = [f"--config={path}" for path in args.config]
-    if args.user_data_dir:
-        options.append(f"--userdir={args.user_data_dir}")
-    if args.datadir:
-        options.append(f"--datadir={args.datadir}")
+    folders = {"userdir": args.user_data_dir, "datadir": args.datadir}
+    options += [f"--{name}={folder}" for name, folder in folders.items() if folder]
     commands = "\n".join(f"  {command}" for command in download_commands(incomplete, options))
     problem = f"Candles are missing. What the exchange has of them comes with\n{commands}"
     return Finding("candle files", complete, problem)
@@ -207,11 +197,6 @@ def _coverage_row(found: Coverage) -> list[Any]:
     elif found.before or found.after:
         where += f" ({found.first:{_TIME}} .. {found.last:{_TIME}})"
     return [
-        needed.pair,
-        needed.timeframe,
-        needed.candle_type.value,
-        f"{needed.start:{_TIME}}",
-        f"{needed.stop:{_TIME}}",
-        found.missing,
-        where,
+        *(needed.pair, needed.timeframe, needed.candle_type.value),
+        *(f"{needed.start:{_TIME}}", f"{needed.stop:{_TIME}}", found.missing, where),
     ]

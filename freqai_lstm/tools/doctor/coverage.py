@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -117,11 +117,6 @@ def coverage(config: Mapping[str, Any], needed: Needed) -> Coverage:
     )
 
 
-def utc_now() -> datetime:
-    """Return the present."""
-    return datetime.now(UTC)
-
-
 # What freqtrade download-data has to be told, by what is missing where.
 _WAYS: dict[str, Callable[[Coverage], bool]] = {
     "--erase": lambda found: bool(found.between),
@@ -147,15 +142,10 @@ def download_commands(incomplete: Iterable[Coverage], options: Sequence[str]) ->
         stop = max(needed.stop for needed in found) + timedelta(days=1, microseconds=-1)
         yield shlex.join(
             [
-                "freqtrade",
-                "download-data",
-                *options,
-                "--timerange",
-                f"{start:%Y%m%d}-{stop:%Y%m%d}",
-                "--timeframes",
-                *dict.fromkeys(needed.timeframe for needed in found),
-                "--pairs",
-                *dict.fromkeys(needed.pair for needed in found),
+                *("freqtrade", "download-data", *options),
+                *("--timerange", f"{start:%Y%m%d}-{stop:%Y%m%d}"),
+                *("--timeframes", *dict.fromkeys(needed.timeframe for needed in found)),
+                *("--pairs", *dict.fromkeys(needed.pair for needed in found)),
                 *([way] if way else []),
             ]
         )

@@ -1,4 +1,9 @@
-"""The command line of the comparison."""
+"""Train and predict with several models of FreqAI, and compare what they know of the score.
+
+All get the same candles, windows, features and labels, and are compared with persistence. Needs
+candles on disk and no exchange. Finished runs are kept in models/evaluate-*, so that an interrupted
+comparison goes on where it was.
+"""
 
 import argparse
 import json
@@ -12,23 +17,11 @@ from freqtrade.util import get_progress_tracker
 
 from freqai_lstm.files import replacing
 from freqai_lstm.settings import read_settings
+from freqai_lstm.tools import command
 from freqai_lstm.tools.candles import closed_timerange
 from freqai_lstm.tools.cluster import open_pool
-from freqai_lstm.tools.command import (
-    add_freqtrade_options,
-    add_pool_options,
-    freqai_configuration,
-    print_table,
-)
+from freqai_lstm.tools.evaluate import plan
 from freqai_lstm.tools.evaluate.comparison import FIGURES, Row, Spread, compare
-from freqai_lstm.tools.evaluate.plan import (
-    Candidate,
-    SubRun,
-    choose_candidates,
-    default_candidates,
-    plan_sub_runs,
-    read_candidates,
-)
 from freqai_lstm.tools.evaluate.runs import Runner, finished, keep
 from freqai_lstm.tools.pool import work_off
 from freqai_lstm.tools.statistics import plain
@@ -48,14 +41,7 @@ for the first conv_width rows of a window; it is compared as it comes."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``evaluate``, and as ``run`` what takes them and gives the exit code."""
-    parser.description = (
-        "Train and predict with several models of FreqAI on the same candles, windows, "
-        "features and labels, and compare what they know of the score with persistence. "
-        "Needs candles on disk and no exchange. Finished runs are kept in models/evaluate-*, "
-        "so that an interrupted comparison goes on where it was."
-    )
-    add_freqtrade_options(parser)
+    command.add_freqtrade_options(parser)
     parser.add_argument(
         "--models", nargs="+", metavar="NAME", help="lstm, lightgbm, transformer (all)"
     )
@@ -67,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], metavar="N")
     parser.add_argument("--horizons", nargs="+", type=int, default=[1, 4, 12], metavar="H")
-    add_pool_options(parser, jobs=1)
+    command.add_pool_options(parser, jobs=1)
     parser.add_argument(
         "-o",
         "--output",
@@ -84,47 +70,47 @@ def run_evaluate(args: argparse.Namespace) -> int:
     :raises SettingsError: If the configuration, the timerange or the candidates are wrong.
     :raises SkillError: If a training fails.
     """
-    config = freqai_configuration({**vars(args), "output": None})
+    config = command.freqai_configuration({**vars(args), "output": None})
     closed_timerange(args.timerange)
-    known = default_candidates(config["freqai"])
+    known = plan.default_candidates(config["freqai"])
     if args.candidates:
-        known |= read_candidates(args.candidates)
-    candidates = choose_candidates(known, args.models)
+        known |= plan.read_candidates(args.candidates)
+    candidates = plan.choose_candidates(known, args.models)
     for horizon in args.horizons:
-        _check_settings(config, horizon)
+        features = config["freqai"]["feature_parameters"] | {"label_period_candles": horizon}
+        section = config["freqai"] | {"feature_parameters": features}
+        read_settings(section, timeframe_to_seconds(config["timeframe"]))
     output = args.output or (
         Path(config["user_data_dir"]) / "evaluate" / f"evaluation-{args.timerange}.json"
     )
     output.parent.mkdir(parents=True, exist_ok=True)
-    sub_runs = plan_sub_runs(config, candidates, args.seeds, args.horizons)
+    sub_runs = plan.plan_sub_runs(config, candidates, args.seeds, args.horizons)
     costs = _run_all(sub_runs, args, output.with_suffix(".log"))
     rows = compare(sub_runs)
-    print_table(
+    command.print_table(
         f"WALK-FORWARD COMPARISON, {args.timerange}", _HEADERS, [_cells(row) for row in rows]
     )
     print(_NOTE)
-    for candidate in candidates:
-        cost = _core_seconds(candidate, costs)
-        print(f"{candidate.name}: {cost:.1f} s of a core for a training")
-    _write(output, args, candidates, costs, rows)
+    seconds = {candidate.name: _core_seconds(candidate, costs) for candidate in candidates}
+    for name, cost in seconds.items():
+        print(f"{name}: {cost:.1f} s of a core for a training")
+    content = {
+        "timerange": args.timerange,
+        "seeds": args.seeds,
+        "models": {candidate.name: candidate for candidate in candidates},
+        "core_seconds_per_training": seconds,
+        "rows": rows,
+    }
+    with replacing(output) as temporary:
+        temporary.write_text(json.dumps(plain(content), indent=2) + "\n", encoding="utf-8")
     print(f"Figures: {output}")
     return 0
 
 
-def _check_settings(config: dict[str, Any], horizon: int) -> None:
-    """Refuse a configuration before anything is trained with it."""
-    features = config["freqai"]["feature_parameters"] | {"label_period_candles": horizon}
-    section = config["freqai"] | {"feature_parameters": features}
-    read_settings(section, timeframe_to_seconds(config["timeframe"]))
-
-
 def _run_all(
-    sub_runs: Sequence[SubRun], args: argparse.Namespace, log: Path
-) -> list[tuple[SubRun, dict[str, float]]]:
-    """Run what is not finished, with a progress bar over all.
-
-    :return: Each run with what it cost.
-    """
+    sub_runs: Sequence[plan.SubRun], args: argparse.Namespace, log: Path
+) -> list[tuple[plan.SubRun, dict[str, float]]]:
+    """Run what is not finished, with a progress bar, and return each run with what it cost."""
     costs = [(run, cost) for run in sub_runs if (cost := finished(run)) is not None]
     left = [run for run in sub_runs if finished(run) is None]
     if not left:
@@ -138,7 +124,9 @@ def _run_all(
     return costs
 
 
-def _core_seconds(candidate: Candidate, costs: list[tuple[SubRun, dict[str, float]]]) -> float:
+def _core_seconds(
+    candidate: plan.Candidate, costs: list[tuple[plan.SubRun, dict[str, float]]]
+) -> float:
     own = [cost for sub_run, cost in costs if sub_run.candidate == candidate.name]
     return sum(cost["core_seconds"] for cost in own) / sum(cost["trainings"] for cost in own)
 
@@ -159,23 +147,3 @@ def _cell(spread: Spread) -> str:
     if math.isnan(spread.mean):
         return "-"
     return f"{spread.mean:.3f}" + ("" if math.isnan(spread.std) else f" ± {spread.std:.3f}")
-
-
-def _write(
-    output: Path,
-    args: argparse.Namespace,
-    candidates: Sequence[Candidate],
-    costs: list[tuple[SubRun, dict[str, float]]],
-    rows: Sequence[Row],
-) -> None:
-    content = {
-        "timerange": args.timerange,
-        "seeds": args.seeds,
-        "models": {candidate.name: candidate for candidate in candidates},
-        "core_seconds_per_training": {
-            candidate.name: _core_seconds(candidate, costs) for candidate in candidates
-        },
-        "rows": rows,
-    }
-    with replacing(output) as temporary:
-        temporary.write_text(json.dumps(plain(content), indent=2) + "\n", encoding="utf-8")

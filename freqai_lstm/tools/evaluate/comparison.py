@@ -8,27 +8,15 @@ import numpy as np
 import pandas as pd
 
 from freqai_lstm.score import forward_return
+from freqai_lstm.tools import statistics
 from freqai_lstm.tools.evaluate.plan import SubRun, by_pair_and_horizon
 from freqai_lstm.tools.predictions import PairPredictions, load_predictions
-from freqai_lstm.tools.statistics import (
-    Estimate,
-    Statistic,
-    correlation,
-    mean_statistic,
-    r_squared,
-    rank_correlation,
-    sign_accuracy,
-)
 
 PERSISTENCE = "persistence"
 ALL_PAIRS = "mean"
 FIGURES = (
-    "correlation",
-    "window_correlation",
-    "r_squared",
-    "sign_accuracy",
-    "rank_ic",
-    "return_rank_ic",
+    *("correlation", "window_correlation", "r_squared", "sign_accuracy"),
+    *("rank_ic", "return_rank_ic"),
 )
 
 
@@ -53,7 +41,7 @@ class Row:
     model: str
     candles: int
     figures: Mapping[str, Spread]
-    gain: Estimate
+    gain: statistics.Estimate
 
 
 @dataclass(frozen=True)
@@ -61,7 +49,7 @@ class _Scored:
     """The figures of one forecast of one pair, and its correlation to average."""
 
     figures: Mapping[str, float]
-    correlation: Statistic
+    correlation: statistics.Statistic
 
 
 def compare(sub_runs: Sequence[SubRun]) -> list[Row]:
@@ -103,11 +91,8 @@ def _score_pair(runs: Sequence[SubRun]) -> tuple[dict[str, list[_Scored]], int]:
         forecasts[model] = [_score(first, frame) for frame in seeds]
         if len(seeds) > 1:
             forecasts[f"{model}, seeds averaged"] = [_score(first, _average(seeds))]
-    present = first.candles.where(common)
-    present = present.assign(predicted=present["present"]).drop(
-        columns="predicted_return", errors="ignore"
-    )
-    forecasts[PERSISTENCE] = [_score(first, present)]
+    present = first.candles.where(common)[["window", "true", "present"]]
+    forecasts[PERSISTENCE] = [_score(first, present.rename(columns={"present": "predicted"}))]
     return forecasts, int(common.sum())
 
 
@@ -115,18 +100,15 @@ def _score(pair: PairPredictions, frame: pd.DataFrame) -> _Scored:
     predicted, true = frame["predicted"], frame["true"]
     ahead = max(pair.horizon, 1)
     returns = forward_return(pair.closes, ahead).reindex(frame.index)
-    measured = correlation(predicted, true)
+    predicted_return = frame.get("predicted_return", pd.Series(math.nan, frame.index))
+    measured = statistics.correlation(predicted, true)
     figures = {
         "correlation": measured.value,
         "window_correlation": _window_correlation(frame),
-        "r_squared": r_squared(predicted, true),
-        "sign_accuracy": sign_accuracy(predicted, true),
-        "rank_ic": rank_correlation(predicted, returns).value,
-        "return_rank_ic": (
-            rank_correlation(frame["predicted_return"], returns).value
-            if "predicted_return" in frame
-            else math.nan
-        ),
+        "r_squared": statistics.r_squared(predicted, true),
+        "sign_accuracy": statistics.sign_accuracy(predicted, true),
+        "rank_ic": statistics.rank_correlation(predicted, returns).value,
+        "return_rank_ic": statistics.rank_correlation(predicted_return, returns).value,
     }
     return _Scored(figures, measured)
 
@@ -137,7 +119,7 @@ def _window_correlation(frame: pd.DataFrame) -> float:
     Scores are large where volatility is: a single wild window can decide the correlation over all.
     """
     windows = frame.dropna(subset=["predicted", "true"]).groupby("window")
-    found = [correlation(rows["predicted"], rows["true"]).value for _, rows in windows]
+    found = [statistics.correlation(rows["predicted"], rows["true"]).value for _, rows in windows]
     defined = [value for value in found if not math.isnan(value)]
     return float(np.mean(defined)) if defined else math.nan
 
@@ -165,7 +147,10 @@ def _row(
         std = float(by_seed.std(ddof=1)) if len(by_seed) > 1 else math.nan
         figures[name] = Spread(float(by_seed.mean()), std)
     gains = [
-        mean_statistic([scored.correlation for scored in seeds]) - reference[0].correlation
+        statistics.mean_statistic([scored.correlation for scored in seeds])
+        - reference[0].correlation
         for seeds, reference in zip(pairs, persistence, strict=True)
     ]
-    return Row(horizon, pair, model, candles, figures, mean_statistic(gains).estimate(horizon))
+    return Row(
+        horizon, pair, model, candles, figures, statistics.mean_statistic(gains).estimate(horizon)
+    )

@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from freqai_lstm.tools.candles import stored_candles
 
 LSTM = "PyTorchLSTMRegressor"
 _FIELDS = {"freqaimodel", "model_training_parameters", "conv_width"}
+# Keys of the freqai section that decide nothing.
+_NAMES = {"identifier", "tuned_on"}
 
 
 @dataclass(frozen=True)
@@ -92,12 +95,7 @@ def read_candidates(file: Path) -> dict[str, Candidate]:
                 f"model_training_parameters and conv_width beside it, was {fields!r}"
             )
     return {
-        name: Candidate(
-            name,
-            fields["freqaimodel"],
-            fields.get("model_training_parameters", {}),
-            fields.get("conv_width", 1),
-        )
+        name: Candidate(name, parameters=fields.pop("model_training_parameters", {}), **fields)
         for name, fields in content.items()
     }
 
@@ -147,22 +145,18 @@ def plan_sub_runs(
     :raises OperationalException: If there is no such strategy.
     """
     digests = digests or Digests(config)
-    return [
-        _sub_run(config, candidate, seed, horizon, pair, digests)
-        for horizon in horizons
-        for pair in config["exchange"]["pair_whitelist"]
-        for candidate in candidates
-        for seed in seeds
-    ]
+    pairs = config["exchange"]["pair_whitelist"]
+    planned = itertools.product(horizons, pairs, candidates, seeds)
+    return [_sub_run(config, digests, *one) for one in planned]
 
 
 def _sub_run(
     config: Mapping[str, Any],
-    candidate: Candidate,
-    seed: int,
+    digests: "Digests",
     horizon: int,
     pair: str,
-    digests: "Digests",
+    candidate: Candidate,
+    seed: int,
 ) -> SubRun:
     own = copy.deepcopy(dict(config, runmode=RunMode.BACKTEST))
     own["freqaimodel"] = candidate.freqaimodel
@@ -179,13 +173,10 @@ def _sub_run(
         fit_live_predictions_candles=0,
         data_kitchen_thread_count=1,
     )
-    decisive = {
-        key: value for key, value in freqai.items() if key not in {"identifier", "tuned_on"}
-    }
+    decisive = {key: value for key, value in freqai.items() if key not in _NAMES}
     content = [decisive, own["freqaimodel"], seed, own["timeframe"], own["timerange"]]
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
-    digest.update(digests.code(candidate).encode())
-    digest.update(digests.candles(pair).encode())
+    text = json.dumps(content, sort_keys=True) + digests.code(candidate) + digests.candles(pair)
+    digest = hashlib.sha256(text.encode())
     coin = pair.split("/", 1)[0].lower()
     freqai["identifier"] = (
         f"evaluate-{candidate.name}-h{horizon}-s{seed}-{coin}-{digest.hexdigest()[:10]}"

@@ -31,8 +31,7 @@ def finished(run: SubRun) -> dict[str, float] | None:
     file = identifier_folder(run.config) / _FINISHED
     if not file.is_file():
         return None
-    known: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
-    return known
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 class Runner:

@@ -1,7 +1,12 @@
-"""The command line of the parity check: live predictions and signals against a backtest's."""
+"""Check that a live or dry-run bot predicted and signalled what a backtest does.
+
+Predicts its candles once more, from stored candles and with the same models, and compares
+predictions and signals candle by candle. Needs the candles of that time in the data directory:
+freqtrade download-data gets them. Takes freqtrade's own options: use the bot's.
+"""
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from freqai_lstm.bridge.incidents import INCIDENTS_NAME, read_incidents
@@ -15,15 +20,8 @@ TOLERANCE = 1e-5
 # A factor makes the spread of an ensemble as large as its error, and so what rounding does to it.
 SPREAD_TOLERANCE = 1e-4
 _HEADERS = (
-    "Pair",
-    "Candles",
-    "Models",
-    "Model gone",
-    "Largest difference",
-    "Apart",
-    "Predicted by one",
-    "Signals",
-    "Given by one",
+    *("Pair", "Candles", "Models", "Model gone", "Largest difference", "Apart"),
+    *("Predicted by one", "Signals", "Given by one"),
 )
 
 
@@ -59,13 +57,6 @@ class Comparison:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``parity``, and as ``run`` what takes them and gives the exit code."""
-    parser.description = (
-        "Predict the candles that a live or dry-run bot predicted once more, from stored "
-        "candles and with the same models, as a backtest does, and compare predictions and "
-        "signals candle by candle. Needs the candles of that time in the data directory: "
-        "freqtrade download-data gets them. Takes freqtrade's own options: use the bot's."
-    )
     add_bot_options(parser)
     parser.set_defaults(run=run_parity)
 
@@ -82,35 +73,21 @@ def run_parity(args: argparse.Namespace) -> int:
     print_table(
         f"PARITY: live predictions against a backtest's, tolerance {TOLERANCE:g}",
         _HEADERS,
-        [_row(comparison) for comparison in comparisons],
+        [[_cell(value) for value in astuple(comparison)] for comparison in comparisons],
     )
-    incidents = read_incidents(replay.folder / INCIDENTS_NAME)
-    if incidents:
+    if incidents := read_incidents(replay.folder / INCIDENTS_NAME):
         print_table(
             "INCIDENTS: what failed while the bot ran on",
             ("Pair", "Failed", "Count", "First", "Last", "Latest message"),
-            [
-                (each.pair, each.kind, each.count, each.first, each.last, each.message)
-                for each in incidents
-            ],
+            map(astuple, incidents),
         )
     else:
         print("No incidents: nothing failed while the bot ran.")
     return 0 if all(comparison.is_equal for comparison in comparisons) else 1
 
 
-def _row(comparison: Comparison) -> list[Any]:
-    return [
-        comparison.pair,
-        comparison.candles,
-        comparison.models,
-        comparison.gone,
-        f"{comparison.largest:.2g}",
-        comparison.apart,
-        comparison.unlike,
-        comparison.signals,
-        comparison.missed,
-    ]
+def _cell(value: Any) -> Any:
+    return f"{value:.2g}" if isinstance(value, float) else value
 
 
 def compare(record: LiveRecord, replay: Replay) -> Comparison:

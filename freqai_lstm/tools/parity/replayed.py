@@ -15,6 +15,7 @@ from freqai_lstm.bridge.offline import load_offline_strategy
 from freqai_lstm.exceptions import ParityError
 from freqai_lstm.regressor import MODEL_TIMESTAMP
 
+_TIME = "%Y-%m-%d %H:%M"
 SIGNALS = ("enter_long", "enter_short", "exit_long", "exit_short")
 
 
@@ -28,10 +29,6 @@ class LiveRecord:
 
     pair: str
     candles: DataFrame
-
-    def timestamps(self) -> list[int]:
-        """Return the timestamps of the models, oldest first."""
-        return sorted(self.candles[MODEL_TIMESTAMP].astype(int).unique())
 
 
 def read_live_records(folder: Path, pairs: list[str] | None = None) -> list[LiveRecord]:
@@ -47,11 +44,8 @@ def read_live_records(folder: Path, pairs: list[str] | None = None) -> list[Live
             f"writes it after each training, every five minutes and when it stops"
         )
     history: dict[str, DataFrame] = cloudpickle.loads(path.read_bytes())
-    records = [
-        LiveRecord(pair, _predicted(frame))
-        for pair, frame in history.items()
-        if pairs is None or pair in pairs
-    ]
+    asked = [pair for pair in history if pairs is None or pair in pairs]
+    records = [LiveRecord(pair, _predicted(history[pair])) for pair in asked]
     records = [record for record in records if len(record.candles)]
     if not records:
         wanted = f" of {', '.join(pairs)}" if pairs else ""
@@ -65,22 +59,10 @@ def _predicted(frame: DataFrame) -> DataFrame:
     # What FreqAI fills in for candles before the first start, or for a bot that was away, is zero
     # all along; 2 stands for an expired model.
     asked = (frame[MODEL_TIMESTAMP] > 0) & frame["do_predict"].isin([0, 1])
-    asked &= frame["high_price"] > 0
-    asked &= frame.index >= _first_live(frame)
+    asked &= (frame["high_price"] > 0) & (frame["do_predict"] == 1).cummax()
     labels = [name for name in frame.columns if f"{name}_mean" in frame]
     found = frame.loc[asked, ["date_pred", *labels, "do_predict", MODEL_TIMESTAMP]]
     return found.rename(columns={"date_pred": "date"}).reset_index(drop=True)
-
-
-def _first_live(frame: DataFrame) -> int:
-    """Return the first row that a model predicted live; FreqAI fills in those before."""
-    live = frame.index[frame["do_predict"] == 1]
-    return int(live[0]) if len(live) else len(frame)
-
-
-def as_utc(timestamp: float) -> str:
-    """Return a time for people."""
-    return f"{pd.Timestamp(timestamp, unit='s', tz='UTC'):%Y-%m-%d %H:%M}"
 
 
 class Replay:
@@ -111,8 +93,7 @@ class Replay:
             self.strategy, prediction_dataframe=candles, pair=record.pair
         )
         found, gone = [], 0
-        for timestamp in record.timestamps():
-            live = record.candles[record.candles[MODEL_TIMESTAMP] == timestamp]
+        for timestamp, live in record.candles.groupby(record.candles[MODEL_TIMESTAMP].astype(int)):
             if not model_folder(self.folder, record.pair, timestamp).is_dir():
                 gone += len(live)
                 continue
@@ -153,16 +134,14 @@ class Replay:
         return DataFrame(columns, index=frame.index).eq(1).astype(int).reset_index(drop=True)
 
     def _candles(self, record: LiveRecord) -> DataFrame:
-        candles: DataFrame = self.strategy.dp.get_pair_dataframe(
-            record.pair, self.config["timeframe"]
-        )
+        candles = self.strategy.dp.get_pair_dataframe(record.pair, self.config["timeframe"])
         missing = ~record.candles["date"].isin(candles["date"] if len(candles) else [])
         if missing.any():
             first, last = record.candles["date"].iloc[[0, -1]]
             timeframes = " ".join(self.config["freqai"]["feature_parameters"]["include_timeframes"])
             raise ParityError(
                 f"{self.config['datadir']}: must hold the candles of {record.pair} from "
-                f"{as_utc(first.timestamp())} to {as_utc(last.timestamp())}, {missing.sum()} are "
+                f"{first:{_TIME}} to {last:{_TIME}}, {missing.sum()} are "
                 f"missing; freqtrade download-data --timeframes {timeframes} with the bot's "
                 f"configuration gets them"
             )
@@ -185,5 +164,4 @@ class Replay:
         predictions, do_predict = self.regressor.predict(part.reset_index(drop=True), kitchen)
         predictions["date"] = part["date"].reset_index(drop=True)
         predictions["do_predict"], predictions[MODEL_TIMESTAMP] = do_predict, timestamp
-        rows: DataFrame = predictions[predictions["date"].isin(dates)]
-        return rows
+        return predictions[predictions["date"].isin(dates)]

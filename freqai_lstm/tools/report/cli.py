@@ -1,4 +1,8 @@
-"""The command line of the report."""
+"""Write how well a finished backtest predicted and what it traded.
+
+Writes an HTML page that needs no network, and a JSON file beside it. Takes freqtrade's own options:
+use the ones of the backtest.
+"""
 
 import argparse
 from pathlib import Path
@@ -10,12 +14,6 @@ from freqai_lstm.tools.skill import pair_skill, print_skill
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``report``, and as ``run`` what takes them and gives the exit code."""
-    parser.description = (
-        "Write an HTML page that needs no network, and a JSON file beside it, on how well a "
-        "finished backtest predicted and what it traded. Takes freqtrade's own options: use "
-        "the ones of the backtest."
-    )
     add_freqtrade_options(parser)
     parser.add_argument(
         "--backtest-result",

@@ -9,18 +9,8 @@ import pandas as pd
 from scipy.stats import norm
 
 from freqai_lstm.score import Signals, forward_return
+from freqai_lstm.tools import statistics
 from freqai_lstm.tools.predictions import SCORE, PairPredictions
-from freqai_lstm.tools.statistics import (
-    CalibrationBin,
-    Estimate,
-    Statistic,
-    calibration,
-    correlation,
-    mean_statistic,
-    r_squared,
-    rank_correlation,
-    sign_accuracy,
-)
 
 RETURN_HORIZONS = (1, 4, 12, 24)
 """Candles ahead at which the score is compared with forward returns."""
@@ -50,7 +40,7 @@ class SpreadFigures:
     within_one: float
     within_two: float
     error_ratio: float
-    rank_correlation: Estimate
+    rank_correlation: statistics.Estimate
 
 
 def pair_spreads(pair: PairPredictions) -> dict[str, SpreadFigures]:
@@ -112,8 +102,8 @@ def _figures(frames: Sequence[pd.DataFrame], overlap_candles: int) -> SpreadFigu
         within_one=_within(frames, 1),
         within_two=_within(frames, 2),
         error_ratio=math.sqrt(float(np.mean(squares))),
-        rank_correlation=mean_statistic(
-            [rank_correlation(frame["spread"], frame["error"].abs()) for frame in frames]
+        rank_correlation=statistics.mean_statistic(
+            [statistics.rank_correlation(frame["spread"], frame["error"].abs()) for frame in frames]
         ).estimate(overlap_candles),
     )
 
@@ -134,11 +124,11 @@ class Forecast:
     ahead.
     """
 
-    correlation: Estimate
+    correlation: statistics.Estimate
     r_squared: float
     sign_accuracy: float
-    rank_ic: Mapping[int, Estimate]
-    calibration: Sequence[CalibrationBin]
+    rank_ic: Mapping[int, statistics.Estimate]
+    calibration: Sequence[statistics.CalibrationBin]
 
 
 @dataclass(frozen=True)
@@ -157,11 +147,11 @@ class Period:
     compared: int
     predicted_share: float
     spread_ratio: float
-    gain: Estimate
+    gain: statistics.Estimate
     above: float | None
     below: float | None
     forecasts: Mapping[str, Forecast]
-    return_head: Mapping[int, Estimate] | None
+    return_head: Mapping[int, statistics.Estimate] | None
 
 
 @dataclass(frozen=True)
@@ -184,11 +174,11 @@ class OverallFigures:
     ``spreads`` are those of the score and the mean over all labels; empty for single networks.
     """
 
-    correlation: Estimate
-    persistence: Estimate
-    gain: Estimate
-    rank_ic: Mapping[str, Mapping[int, Estimate]]
-    return_head: Mapping[int, Estimate] | None
+    correlation: statistics.Estimate
+    persistence: statistics.Estimate
+    gain: statistics.Estimate
+    rank_ic: Mapping[str, Mapping[int, statistics.Estimate]]
+    return_head: Mapping[int, statistics.Estimate] | None
     spreads: Mapping[str, SpreadFigures]
 
 
@@ -197,8 +187,7 @@ def pair_figures(pair: PairPredictions, signals: Signals | None) -> PairFigures:
     windows = {
         stamp: _period(pair, signals, pair.candles["window"] == stamp) for stamp in pair.windows
     }
-    everything = pd.Series(True, index=pair.candles.index)
-    whole = _period(pair, signals, everything)
+    whole = _period(pair, signals, pd.Series(True, pair.candles.index))
     return PairFigures(pair.pair, whole, windows, pair_spreads(pair))
 
 
@@ -206,14 +195,14 @@ def overall_figures(pairs: Sequence[PairPredictions]) -> OverallFigures:
     """Return the means over pairs."""
     horizon = pairs[0].horizon
     scores = [pair.candles.where(pair.trusted) for pair in pairs]
-    model = [correlation(frame["predicted"], frame["true"]) for frame in scores]
-    persistence = [correlation(frame["present"], frame["true"]) for frame in scores]
+    model = [statistics.correlation(frame["predicted"], frame["true"]) for frame in scores]
+    persistence = [statistics.correlation(frame["present"], frame["true"]) for frame in scores]
     gains = [ours - theirs for ours, theirs in zip(model, persistence, strict=True)]
     with_return_head = all("predicted_return" in frame for frame in scores)
     return OverallFigures(
-        correlation=mean_statistic(model).estimate(horizon),
-        persistence=mean_statistic(persistence).estimate(horizon),
-        gain=mean_statistic(gains).estimate(horizon),
+        correlation=statistics.mean_statistic(model).estimate(horizon),
+        persistence=statistics.mean_statistic(persistence).estimate(horizon),
+        gain=statistics.mean_statistic(gains).estimate(horizon),
         rank_ic={name: _mean_rank_ic(pairs, column) for name, column in FORECASTS.items()},
         return_head=_mean_rank_ic(pairs, "predicted_return") if with_return_head else None,
         spreads=overall_spreads(pairs),
@@ -224,7 +213,8 @@ def _period(pair: PairPredictions, signals: Signals | None, chosen: pd.Series) -
     candles = pair.candles[chosen]
     frame = candles.where(pair.trusted[chosen])
     correlations = {
-        name: correlation(frame[column], frame["true"]) for name, column in FORECASTS.items()
+        name: statistics.correlation(frame[column], frame["true"])
+        for name, column in FORECASTS.items()
     }
     traded = frame["predicted"] * frame["to_traded"]
     above, below = signals.crossings(traded) if signals else (None, None)
@@ -242,10 +232,10 @@ def _period(pair: PairPredictions, signals: Signals | None, chosen: pd.Series) -
         forecasts={
             name: Forecast(
                 correlation=correlations[name].estimate(pair.horizon),
-                r_squared=r_squared(frame[column], frame["true"]),
-                sign_accuracy=sign_accuracy(frame[column], frame["true"]),
+                r_squared=statistics.r_squared(frame[column], frame["true"]),
+                sign_accuracy=statistics.sign_accuracy(frame[column], frame["true"]),
                 rank_ic=_rank_ics(pair, frame[column]),
-                calibration=calibration(frame[column] / spread, frame["true"] / spread),
+                calibration=statistics.calibration(frame[column] / spread, frame["true"] / spread),
             )
             for name, column in FORECASTS.items()
         },
@@ -255,19 +245,19 @@ def _period(pair: PairPredictions, signals: Signals | None, chosen: pd.Series) -
     )
 
 
-def _rank_ics(pair: PairPredictions, forecast: pd.Series) -> dict[int, Estimate]:
+def _rank_ics(pair: PairPredictions, forecast: pd.Series) -> dict[int, statistics.Estimate]:
     return {ahead: _rank_ic(pair, forecast, ahead).estimate(ahead) for ahead in RETURN_HORIZONS}
 
 
-def _rank_ic(pair: PairPredictions, forecast: pd.Series, ahead: int) -> Statistic:
+def _rank_ic(pair: PairPredictions, forecast: pd.Series, ahead: int) -> statistics.Statistic:
     """Return the rank correlation with the returns of the candles to come."""
     returns = forward_return(pair.closes, ahead).reindex(forecast.index)
-    return rank_correlation(forecast, returns)
+    return statistics.rank_correlation(forecast, returns)
 
 
-def _mean_rank_ic(pairs: Sequence[PairPredictions], column: str) -> dict[int, Estimate]:
+def _mean_rank_ic(pairs: Sequence[PairPredictions], column: str) -> dict[int, statistics.Estimate]:
     return {
-        ahead: mean_statistic(
+        ahead: statistics.mean_statistic(
             [_rank_ic(pair, pair.candles[column].where(pair.trusted), ahead) for pair in pairs]
         ).estimate(ahead)
         for ahead in RETURN_HORIZONS

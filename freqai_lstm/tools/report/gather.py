@@ -9,11 +9,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from freqtrade.data.btanalysis import (
-    get_latest_backtest_filename,
-    load_backtest_data,
-    load_backtest_stats,
-)
+from freqtrade.data import btanalysis
 
 from freqai_lstm.bridge.folders import identifier_folder, model_file
 from freqai_lstm.exceptions import SkillError
@@ -68,8 +64,8 @@ def load_trades(
     """
     folder = Path(config["user_data_dir"]) / "backtest_results"
     try:
-        path = file or folder / get_latest_backtest_filename(folder)
-        stats = load_backtest_stats(path)
+        path = file or folder / btanalysis.get_latest_backtest_filename(folder)
+        stats = btanalysis.load_backtest_stats(path)
     except ValueError as error:
         if file is not None:
             raise SkillError(f"--backtest-result {file}: cannot be read: {error}") from error
@@ -78,14 +74,12 @@ def load_trades(
     wanted = (config["freqai"]["identifier"], config["timerange"])
     found = (result.get("freqai_identifier"), result.get("timerange"))
     if found != wanted:
-        message = (
-            f"{path} must be of identifier {wanted[0]!r} and timerange {wanted[1]!r}, "
-            f"was of {found[0]!r} and {found[1]!r}"
-        )
+        problem = "{} must be of identifier {!r} and timerange {!r}, was of {!r} and {!r}"
+        problem = problem.format(path, *wanted, *found)
         if file is not None:
-            raise SkillError(message)
-        return f"Trades and equity are left out: {message}."
-    return _trading_result(load_backtest_data(path, strategy), result, pairs)
+            raise SkillError(problem)
+        return f"Trades and equity are left out: {problem}."
+    return _trading_result(btanalysis.load_backtest_data(path, strategy), result, pairs)
 
 
 def _trading_result(
@@ -101,22 +95,18 @@ def _trading_result(
         exposure = held_for / ((closes.index[-1] - closes.index[0]) * len(pairs))
     else:
         equity, exposure = start, 0.0
-    return TradingResult(
-        trades=trades,
-        equity=equity,
-        held=held,
-        figures={
-            "trades": len(trades),
-            "profit": float(result["profit_total"]),
-            "max_drawdown": float(result["max_drawdown_account"]),
-            "sharpe": float(result["sharpe"]),
-            "daily_sharpe": daily_sharpe(equity, held.index),
-            "exposure": float(exposure),
-            "held_profit": float(held.iloc[-1] - 1),
-            "held_max_drawdown": float((1 - held / held.cummax()).max()),
-            "held_daily_sharpe": daily_sharpe(held, held.index),
-        },
-    )
+    figures = {
+        "trades": len(trades),
+        "profit": float(result["profit_total"]),
+        "max_drawdown": float(result["max_drawdown_account"]),
+        "sharpe": float(result["sharpe"]),
+        "daily_sharpe": daily_sharpe(equity, held.index),
+        "exposure": float(exposure),
+        "held_profit": float(held.iloc[-1] - 1),
+        "held_max_drawdown": float((1 - held / held.cummax()).max()),
+        "held_daily_sharpe": daily_sharpe(held, held.index),
+    }
+    return TradingResult(trades, equity, held, figures)
 
 
 def daily_sharpe(equity: pd.Series, candles: pd.Index) -> float:
@@ -239,23 +229,19 @@ def training_curves(
 
     A backtest keeps them unless ``freqai.save_backtest_models`` is false.
     """
-    histories = {window: _history(config, pair, window) for window in windows}
-    return [
-        TrainingCurve(window, list(history.train_loss), list(history.test_loss))
-        for window, history in histories.items()
-        if history is not None
-    ]
-
-
-def _history(config: Mapping[str, Any], pair: str, window: int) -> TrainingHistory | None:
-    file = model_file(identifier_folder(config), pair, window)
-    if not file.is_file():
-        return None
-    try:
-        # As FreqAI loads it; the network's weights are of no use here.
-        checkpoint = torch.load(file, map_location="cpu", weights_only=False)
-    except (pickle.UnpicklingError, AttributeError, ImportError, RuntimeError, EOFError) as error:
-        logger.warning(f"{file}: its training curve is left out, cannot be read: {error}")
-        return None
-    history = getattr(checkpoint.get("pytrainer"), "history", None)
-    return history if isinstance(history, TrainingHistory) else None
+    unreadable = (pickle.UnpicklingError, AttributeError, ImportError, RuntimeError, EOFError)
+    curves = []
+    for window in windows:
+        file = model_file(identifier_folder(config), pair, window)
+        if not file.is_file():
+            continue
+        try:
+            # As FreqAI loads it; the network's weights are of no use here.
+            checkpoint = torch.load(file, map_location="cpu", weights_only=False)
+        except unreadable as error:
+            logger.warning(f"{file}: its training curve is left out, cannot be read: {error}")
+            continue
+        history = getattr(checkpoint.get("pytrainer"), "history", None)
+        if isinstance(history, TrainingHistory):
+            curves.append(TrainingCurve(window, [*history.train_loss], [*history.test_loss]))
+    return curves

@@ -11,23 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from freqai_lstm.files import replacing
+from freqai_lstm.tools.report import plots
 from freqai_lstm.tools.report.figures import RETURN_HORIZONS
 from freqai_lstm.tools.report.gather import BacktestReport, PairReport, TradingResult
-from freqai_lstm.tools.report.plots import (
-    LINE_POINTS,
-    MODEL,
-    PERSISTENCE,
-    RETURN_HEAD,
-    SCATTER_POINTS,
-    calibration_plot,
-    correlation_plot,
-    coverage_plot,
-    equity_plot,
-    rank_ic_plot,
-    scatter_plot,
-    timeline_plot,
-    training_plot,
-)
 from freqai_lstm.tools.statistics import Estimate, plain
 
 _NONE = "-"
@@ -50,8 +36,8 @@ def write_page(report: BacktestReport, file: Path) -> None:
         forecasts=_forecast_names(report.horizon),
         overall_plots=dict(_overall_plots(report)),
         pair_plots=[dict(_pair_plots(report, pair)) for pair in report.pairs],
-        line_points=LINE_POINTS,
-        scatter_points=SCATTER_POINTS,
+        line_points=plots.LINE_POINTS,
+        scatter_points=plots.SCATTER_POINTS,
         plotly=get_plotlyjs(),
     )
     with replacing(file) as temporary:
@@ -71,31 +57,34 @@ def _forecast_names(horizon: int) -> dict[str, str]:
 
 def _overall_plots(report: BacktestReport) -> Iterator[tuple[str, str]]:
     if isinstance(report.trading, TradingResult):
-        yield "Equity against buying and holding", _embedded(equity_plot(report.trading))
+        yield "Equity against buying and holding", _embedded(plots.equity_plot(report.trading))
     if report.horizon:
         figures = [pair.figures for pair in report.pairs]
-        yield "Correlation with the true score", _embedded(correlation_plot(figures))
+        yield "Correlation with the true score", _embedded(plots.correlation_plot(figures))
     overall = report.overall
     series = {
-        "model": (MODEL, overall.rank_ic["model"]),
-        "present score": (PERSISTENCE, overall.rank_ic["persistence"]),
+        "model": (plots.MODEL, overall.rank_ic["model"]),
+        "present score": (plots.PERSISTENCE, overall.rank_ic["persistence"]),
     }
     if overall.return_head is not None:
-        series["return head"] = (RETURN_HEAD, overall.return_head)
-    yield "Rank correlation with forward returns, mean over pairs", _embedded(rank_ic_plot(series))
+        series["return head"] = (plots.RETURN_HEAD, overall.return_head)
+    yield (
+        "Rank correlation with forward returns, mean over pairs",
+        _embedded(plots.rank_ic_plot(series)),
+    )
 
 
 def _pair_plots(report: BacktestReport, pair: PairReport) -> Iterator[tuple[str, str]]:
     trades = report.trading.trades if isinstance(report.trading, TradingResult) else None
-    timeline = timeline_plot(pair.predictions, report.signals, trades)
+    timeline = plots.timeline_plot(pair.predictions, report.signals, trades)
     yield "Price, trades and the score that is traded", _embedded(timeline)
     if pair.figures.whole.compared:
-        yield "Predicted against true score", _embedded(scatter_plot(pair.predictions))
-        yield "Calibration", _embedded(calibration_plot(pair.figures))
+        yield "Predicted against true score", _embedded(plots.scatter_plot(pair.predictions))
+        yield "Calibration", _embedded(plots.calibration_plot(pair.figures))
     if pair.figures.spreads:
-        yield "Spread against error", _embedded(coverage_plot(pair.predictions))
+        yield "Spread against error", _embedded(plots.coverage_plot(pair.predictions))
     if pair.curves:
-        yield "Training", _embedded(training_plot(pair.curves))
+        yield "Training", _embedded(plots.training_plot(pair.curves))
 
 
 def _embedded(figure: go.Figure) -> str:
@@ -125,17 +114,14 @@ def write_json(report: BacktestReport, file: Path) -> None:
     What is not defined is null.
     """
     content = {
-        name: plain(getattr(report, name))
-        for name in (field.name for field in fields(report))
-        if name not in ("pairs", "trading")
+        field.name: plain(getattr(report, field.name))
+        for field in fields(report)
+        if field.name not in ("pairs", "trading")
     }
     content["pairs"] = [
-        {
-            "pair": pair.figures.pair,
+        plain(vars(pair.figures))
+        | {
             "verdicts": plain(pair.verdicts),
-            "whole": plain(pair.figures.whole),
-            "windows": plain(pair.figures.windows),
-            "spreads": plain(pair.figures.spreads),
             "trainings": [
                 plain(curve) | {"epochs": curve.epochs, "best_epoch": curve.best_epoch}
                 for curve in pair.curves

@@ -32,7 +32,7 @@ def rank_ic_plot(series: Mapping[str, tuple[str, Mapping[int, Estimate]]]) -> go
             name=name,
             x=[str(ahead) for ahead in estimates],
             y=[estimate.value for estimate in estimates.values()],
-            error_y=_error_bars(estimates.values()),
+            error_y=_error_bars(estimate.standard_error for estimate in estimates.values()),
             marker_color=colour,
         )
     figure.update_xaxes(type="category")
@@ -42,16 +42,13 @@ def rank_ic_plot(series: Mapping[str, tuple[str, Mapping[int, Estimate]]]) -> go
 def correlation_plot(pairs: Sequence[PairFigures]) -> go.Figure:
     """Draw each pair's correlation with the true score, beside that of persistence."""
     figure = _figure("", "correlation with the true score")
-    for name, label, colour in (
-        ("model", "model", MODEL),
-        ("persistence", "persistence", PERSISTENCE),
-    ):
+    for name, colour in (("model", MODEL), ("persistence", PERSISTENCE)):
         estimates = [pair.whole.forecasts[name].correlation for pair in pairs]
         figure.add_bar(
-            name=label,
+            name=name,
             x=[pair.pair.split("/")[0] for pair in pairs],
             y=[estimate.value for estimate in estimates],
-            error_y=_error_bars(estimates),
+            error_y=_error_bars(estimate.standard_error for estimate in estimates),
             marker_color=colour,
         )
     return figure
@@ -82,16 +79,10 @@ def scatter_plot(pair: PairPredictions) -> go.Figure:
             x=rows["predicted"] / scale,
             y=rows["true"] / scale,
             mode="markers",
-            marker={
-                "color": _WINDOW_COLOURS[number % len(_WINDOW_COLOURS)],
-                "size": 5,
-                "opacity": 0.6,
-            },
+            marker={"color": _window_colour(number), "size": 5, "opacity": 0.6},
         )
-    ends = [
-        float((compared["predicted"] / scale).min()),
-        float((compared["predicted"] / scale).max()),
-    ]
+    predicted = compared["predicted"] / scale
+    ends = [float(predicted.min()), float(predicted.max())]
     figure.add_scatter(name="perfect", x=ends, y=ends, mode="lines", line=_dashed(TRUTH))
     return figure
 
@@ -107,11 +98,7 @@ def calibration_plot(pair: PairFigures) -> go.Figure:
         y=[part.true for part in bins],
         mode="lines+markers",
         line={"color": MODEL},
-        error_y={
-            "type": "data",
-            "array": [_ERROR_BARS * part.true_error for part in bins],
-            "thickness": 1,
-        },
+        error_y=_error_bars(part.true_error for part in bins),
     )
     figure.add_scatter(name="perfect", x=predicted, y=predicted, mode="lines", line=_dashed(TRUTH))
     return figure
@@ -132,11 +119,9 @@ def training_plot(curves: Sequence[TrainingCurve]) -> go.Figure:
     """Draw the losses of each training, epoch by epoch."""
     figure = _figure("epoch", "loss")
     for number, curve in enumerate(curves):
-        colour = _WINDOW_COLOURS[number % len(_WINDOW_COLOURS)]
-        for name, losses, dash in (
-            ("train", curve.train_loss, "dot"),
-            ("test", curve.test_loss, "solid"),
-        ):
+        colour = _window_colour(number)
+        lines = (("train", curve.train_loss, "dot"), ("test", curve.test_loss, "solid"))
+        for name, losses, dash in lines:
             figure.add_scatter(
                 name=f"{_window_name(curve.window)} {name}",
                 x=list(range(1, len(losses) + 1)),
@@ -162,8 +147,8 @@ def timeline_plot(
     )
     if trades is not None:
         _add_trades(figure, trades[trades["pair"] == pair.pair])
-    for name, column, colour in (("true", "true", TRUTH), ("predicted", "predicted", MODEL)):
-        score = candles[column].where(candles["do_predict"] == 1) * candles["to_traded"]
+    for name, colour in (("true", TRUTH), ("predicted", MODEL)):
+        score = candles[name].where(candles["do_predict"] == 1) * candles["to_traded"]
         drawn = extremes(score, LINE_POINTS)
         line = {"color": colour, "width": 1}
         figure.add_scatter(name=name, x=drawn.index, y=drawn, line=line, row=2, col=1)
@@ -189,6 +174,7 @@ def extremes(series: pd.Series, points: int) -> pd.Series:
 
 
 def _add_trades(figure: go.Figure, trades: pd.DataFrame) -> None:
+    drawn = {"mode": "markers", "row": 1, "col": 1}
     short = trades["is_short"].astype(bool)
     exits = trades.set_index("close_date")
     for name, rows, symbol, colour in (
@@ -199,23 +185,19 @@ def _add_trades(figure: go.Figure, trades: pd.DataFrame) -> None:
             name=name,
             x=rows["open_date"],
             y=rows["open_rate"],
-            mode="markers",
             marker={"symbol": symbol, "size": 10, "color": colour},
-            row=1,
-            col=1,
+            **drawn,
         )
     figure.add_scatter(
         name="exit",
         x=exits.index,
         y=exits["close_rate"],
-        mode="markers",
         marker={"symbol": "x-thin", "size": 8, "line": {"width": 2, "color": "#111827"}},
         text=[
             f"{100 * profit:.2f} % ({reason})"
             for profit, reason in zip(exits["profit_ratio"], exits["exit_reason"], strict=True)
         ],
-        row=1,
-        col=1,
+        **drawn,
     )
 
 
@@ -238,13 +220,17 @@ def _style(figure: go.Figure, height: int) -> None:
     )
 
 
-def _error_bars(estimates: Iterable[Estimate]) -> dict[str, object]:
-    errors = [_ERROR_BARS * estimate.standard_error for estimate in estimates]
-    return {"type": "data", "array": errors, "thickness": 1}
+def _error_bars(errors: Iterable[float]) -> dict[str, object]:
+    bars = [_ERROR_BARS * error for error in errors]
+    return {"type": "data", "array": bars, "thickness": 1}
 
 
 def _dashed(colour: str) -> dict[str, object]:
     return {"color": colour, "dash": "dash", "width": 1}
+
+
+def _window_colour(number: int) -> str:
+    return _WINDOW_COLOURS[number % len(_WINDOW_COLOURS)]
 
 
 def _window_name(window: int) -> str:

@@ -8,14 +8,7 @@ from typing import Literal
 from freqtrade.configuration import TimeRange
 
 from freqai_lstm.tools.predictions import SCORE
-from freqai_lstm.tools.report.figures import (
-    ALL_LABELS,
-    OverallFigures,
-    PairFigures,
-    Period,
-    SpreadFigures,
-    normal_share,
-)
+from freqai_lstm.tools.report import figures
 from freqai_lstm.tools.statistics import SIGNIFICANCE, Estimate
 
 _FULLY_LEARNED = 0.9
@@ -36,7 +29,7 @@ class Verdict:
 
 
 def overall_verdicts(
-    overall: OverallFigures, pairs: Sequence[PairFigures], horizon: int
+    overall: figures.OverallFigures, pairs: Sequence[figures.PairFigures], horizon: int
 ) -> list[Verdict]:
     """Judge a backtest as a whole.
 
@@ -74,7 +67,7 @@ def tuning_verdicts(tuned_on: str | None, timerange: str) -> list[Verdict]:
     ]
 
 
-def pair_verdicts(pair: PairFigures, horizon: int, expected_windows: int) -> list[Verdict]:
+def pair_verdicts(pair: figures.PairFigures, horizon: int, expected_windows: int) -> list[Verdict]:
     """Judge one pair.
 
     :param horizon: How many candles ahead the score is predicted.
@@ -82,13 +75,8 @@ def pair_verdicts(pair: PairFigures, horizon: int, expected_windows: int) -> lis
     whole = pair.whole
     verdicts = [Verdict("warning", text) for text in _warnings(pair, expected_windows)]
     if whole.compared:
-        model, persistence = whole.forecasts["model"], whole.forecasts["persistence"]
-        correlation = model.correlation
-        verdicts.append(
-            _score_verdict(
-                correlation, persistence.correlation, whole.gain, horizon, f"on {pair.pair}"
-            )
-        )
+        ours, theirs = (whole.forecasts[name].correlation for name in ("model", "persistence"))
+        verdicts.append(_score_verdict(ours, theirs, whole.gain, horizon, f"on {pair.pair}"))
     return verdicts
 
 
@@ -148,17 +136,18 @@ def _returns_verdict(what: str, rank_ic: Mapping[int, Estimate]) -> Verdict:
     )
 
 
-def _spread_verdicts(spreads: Mapping[str, SpreadFigures]) -> Iterator[Verdict]:
+def _spread_verdicts(spreads: Mapping[str, figures.SpreadFigures]) -> Iterator[Verdict]:
     """Judge the spread of an ensemble against its errors."""
-    spread, rank = spreads[ALL_LABELS], spreads[SCORE].rank_correlation
+    spread, rank = spreads[figures.ALL_LABELS], spreads[SCORE].rank_correlation
     found = (
         f"out of sample the errors are {spread.error_ratio:.2f} times the spreads, and the truth "
         f"lies within one spread of the prediction on {_pct(spread.within_one)} and within two on "
         f"{_pct(spread.within_two)} of the candles; of a normal error it would on "
-        f"{_pct(normal_share(1))} and {_pct(normal_share(2))}"
+        f"{_pct(figures.normal_share(1))} and {_pct(figures.normal_share(2))}"
     )
     off_normal = max(
-        abs(spread.within_one - normal_share(1)), abs(spread.within_two - normal_share(2))
+        abs(spread.within_one - figures.normal_share(1)),
+        abs(spread.within_two - figures.normal_share(2)),
     )
     if off_normal > _FAR_FROM_NORMAL:
         found += ". Do not read it as an interval of a normal error"
@@ -179,7 +168,7 @@ def _spread_verdicts(spreads: Mapping[str, SpreadFigures]) -> Iterator[Verdict]:
         )
 
 
-def _warnings(pair: PairFigures, expected_windows: int) -> Iterator[str]:
+def _warnings(pair: figures.PairFigures, expected_windows: int) -> Iterator[str]:
     whole, missing = pair.whole, expected_windows - len(pair.windows)
     if missing > 0:
         yield (
@@ -202,7 +191,7 @@ def _warnings(pair: PairFigures, expected_windows: int) -> Iterator[str]:
     yield from _threshold_warnings(whole)
 
 
-def _threshold_warnings(whole: Period) -> Iterator[str]:
+def _threshold_warnings(whole: figures.Period) -> Iterator[str]:
     if whole.above is None or whole.below is None:
         return
     if whole.above + whole.below > _NEARLY_ALWAYS:
@@ -219,14 +208,10 @@ def _threshold_warnings(whole: Period) -> Iterator[str]:
 
 def _overlap(first: str, second: str) -> bool:
     """Say whether two timeranges have candles in common; one without an end goes on for ever."""
-    starts, stops = zip(
-        *(
-            (parsed.startts, parsed.stopts or math.inf)
-            for parsed in map(TimeRange.parse_timerange, (first, second))
-        ),
-        strict=True,
+    one, other = map(TimeRange.parse_timerange, (first, second))
+    return bool(
+        one.startts < (other.stopts or math.inf) and other.startts < (one.stopts or math.inf)
     )
-    return bool(max(starts) < min(stops))
 
 
 def _pm(estimate: Estimate) -> str:

@@ -1,4 +1,9 @@
-"""The command line of the search."""
+"""Search parameters of the network and of its training for the best skill out of sample.
+
+Walks forward over the timerange. Needs candles on disk and no exchange. The study is kept in
+tune/NAME.sqlite3 of the user directory: the same command goes on where it was stopped or killed.
+Choose a timerange that you will not judge the model on.
+"""
 
 import argparse
 import json
@@ -12,14 +17,8 @@ from freqtrade.util import get_progress_tracker
 from optuna.trial import FrozenTrial, TrialState
 
 from freqai_lstm.exceptions import SettingsError
+from freqai_lstm.tools import command
 from freqai_lstm.tools.cluster import open_pool
-from freqai_lstm.tools.command import (
-    add_freqtrade_options,
-    add_pool_options,
-    freqai_configuration,
-    positive,
-    print_table,
-)
 from freqai_lstm.tools.tune.plan import NAMES, OBJECTIVES, TuningPlan, overlay, search_space
 from freqai_lstm.tools.tune.study import FINISHED, Search, open_study, study_file
 
@@ -31,18 +30,11 @@ trials is partly luck: judge it on candles that the search has not seen."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``tune``, and as ``run`` what takes them and gives the exit code."""
-    parser.description = (
-        "Search parameters of the network and of its training for the best skill out of sample, "
-        "walk-forward over the timerange. Needs candles on disk and no exchange. The study is "
-        "kept in tune/NAME.sqlite3 of the user directory: the same command goes on where it was "
-        "stopped or killed. Choose a timerange that you will not judge the model on."
-    )
-    add_freqtrade_options(parser)
+    command.add_freqtrade_options(parser)
     parser.add_argument("--name", default="study", metavar="NAME", help="(%(default)s)")
     parser.add_argument(
         "--trials",
-        type=positive,
+        type=command.positive,
         default=50,
         metavar="N",
         help="trials that the study has in the end (%(default)s)",
@@ -69,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seeds", nargs="+", type=int, default=[1], metavar="N", help="train with each (1)"
     )
-    add_pool_options(parser, jobs=1)
+    command.add_pool_options(parser, jobs=1)
     parser.set_defaults(run=run_tune)
 
 
@@ -83,7 +75,9 @@ def run_tune(args: argparse.Namespace) -> int:
         raise SettingsError(f"--name: must be of letters, digits, - and _, was {args.name!r}")
     options = vars(args) | dict.fromkeys(("name", "trials", "objective", "parameters"))
     space = search_space(args.parameters, args.train_period_days)
-    plan = TuningPlan(args.name, freqai_configuration(options), args.objective, args.seeds, space)
+    plan = TuningPlan(
+        args.name, command.freqai_configuration(options), args.objective, args.seeds, space
+    )
     plan.check()
     with open_study(plan) as study:
         _search(plan, study, args)
@@ -113,11 +107,8 @@ def _search(plan: TuningPlan, study: optuna.Study, args: argparse.Namespace) -> 
 def _show(plan: TuningPlan, study: optuna.Study) -> int:
     """Print the best trials, what became of the others, and the configuration of the best."""
     complete = study.get_trials(states=(TrialState.COMPLETE,))
-    failed = [
-        trial
-        for trial in study.get_trials(states=(TrialState.FAIL,))
-        if "failure" in trial.user_attrs
-    ]
+    ended = study.get_trials(states=(TrialState.FAIL,))
+    failed = [trial for trial in ended if "failure" in trial.user_attrs]
     for trial in failed[:3]:
         print(f"Trial {trial.number} failed: {trial.user_attrs['failure']}")
     if not complete:
@@ -127,7 +118,7 @@ def _show(plan: TuningPlan, study: optuna.Study) -> int:
     best = complete[:_SHOWN]
     best += [trial for trial in complete[_SHOWN:] if "configured" in trial.user_attrs]
     names = [parameter.name for parameter in plan.space]
-    print_table(
+    command.print_table(
         f"{plan.objective.upper()} {plan.horizon} CANDLE(S) AHEAD, {plan.tuned_on}",
         ("Trial", "Objective", "Pairs", "Gain", *names),
         [_cells(trial, names) for trial in best],
@@ -148,8 +139,7 @@ def _show(plan: TuningPlan, study: optuna.Study) -> int:
 def _cells(trial: FrozenTrial, names: Sequence[str]) -> list[Any]:
     attributes = trial.user_attrs
     pairs = attributes["pairs"].values()
-    spread = attributes["seed_std"]
-    gain, error = attributes["gain"], attributes["gain_error"]
+    spread, gain, error = (attributes[name] for name in ("seed_std", "gain", "gain_error"))
     return [
         f"{trial.number}{' (as configured)' if 'configured' in attributes else ''}",
         f"{trial.values[0]:.3f}" + ("" if spread is None else f" ± {spread:.3f}"),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 from freqtrade.configuration import TimeRange
@@ -13,7 +14,7 @@ from freqtrade.exchange import timeframe_to_seconds
 from optuna.trial import Trial
 
 from freqai_lstm.exceptions import SettingsError
-from freqai_lstm.settings import FreqaiSettings, read_settings
+from freqai_lstm.settings import read_settings
 from freqai_lstm.tools.candles import check_stored, closed_timerange
 from freqai_lstm.tools.evaluate.plan import LSTM, Candidate, Digests, SubRun, plan_sub_runs
 
@@ -47,9 +48,7 @@ class Parameter:
         if isinstance(self.low, int):
             step = int(self.step or 1)
             return trial.suggest_int(self.name, self.low, int(self.high), step=step, log=self.log)
-        return trial.suggest_float(
-            self.name, self.low, self.high, step=self.step or None, log=self.log
-        )
+        return trial.suggest_float(self.name, self.low, self.high, step=self.step, log=self.log)
 
 
 _MODEL = ("model_training_parameters", "model_kwargs")
@@ -92,20 +91,6 @@ def search_space(
     return space
 
 
-def configured(settings: FreqaiSettings, space: Iterable[Parameter]) -> dict[str, Any] | None:
-    """Return the values that a configuration has, None if it trains by steps, not by epochs.
-
-    :param settings: The ``freqai`` section, with its defaults.
-    """
-    values: dict[str, Any] = {}
-    for parameter in space:
-        value: Any = settings
-        for key in parameter.path:
-            value = getattr(value, key)
-        values[parameter.name] = value
-    return None if None in values.values() else values
-
-
 def tried(
     freqai: Mapping[str, Any], space: Iterable[Parameter], values: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -115,9 +100,6 @@ def tried(
     """
     changed = copy.deepcopy(dict(freqai))
     _place(changed, space, values)
-    if "n_epochs" in values:
-        # Only one of the two may count.
-        changed["model_training_parameters"]["trainer_kwargs"]["n_steps"] = None
     return changed
 
 
@@ -127,8 +109,6 @@ def overlay(
     """Return a configuration for freqtrade that holds the values of a trial and nothing else."""
     section: dict[str, Any] = {"identifier": identifier, "tuned_on": tuned_on}
     _place(section, space, values)
-    if "n_epochs" in values:
-        section["model_training_parameters"]["trainer_kwargs"]["n_steps"] = None
     return {"freqai": section}
 
 
@@ -138,6 +118,9 @@ def _place(section: dict[str, Any], space: Iterable[Parameter], values: Mapping[
         for key in parameter.path[:-1]:
             holder = holder.setdefault(key, {})
         holder[parameter.name] = values[parameter.name]
+    if "n_epochs" in values:
+        # Only one of the two may count.
+        section["model_training_parameters"]["trainer_kwargs"]["n_steps"] = None
 
 
 OBJECTIVES = {"correlation": "correlation", "return-rank-ic": "return_rank_ic"}
@@ -177,9 +160,14 @@ class TuningPlan:
         return f"{timerange.startdt:%Y%m%d}-{timerange.stopdt:%Y%m%d}"
 
     def configured(self) -> dict[str, Any] | None:
-        """Return the configured values of what is searched, None if one of them has none."""
+        """Return the configured values of what is searched, None if one of them has none.
+
+        So it is with ``n_epochs`` if training goes by steps.
+        """
         candle = timeframe_to_seconds(self.config["timeframe"])
-        return configured(read_settings(self.config["freqai"], candle), self.space)
+        settings = read_settings(self.config["freqai"], candle)
+        values = {p.name: attrgetter(".".join(p.path))(settings) for p in self.space}
+        return None if None in values.values() else values
 
     def sub_runs(self, label: str, values: Mapping[str, Any]) -> list[SubRun]:
         """Return the runs of a trial, pair by pair.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import optuna
 from filelock import FileLock, Timeout
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from freqai_lstm.exceptions import SettingsError, SkillError
 from freqai_lstm.tools.evaluate.comparison import ALL_PAIRS, PERSISTENCE, Row, Spread, compare
@@ -74,15 +74,14 @@ def _check_same(plan: TuningPlan, study: optuna.Study, file: Path) -> None:
     described = plan.described()
     begun: dict[str, Any] = study.user_attrs.get(_DESCRIPTION, described)
     differences = [
-        f"{key}: begun with {begun.get(key)!r}, was {value!r}"
+        f"\n  {key}: begun with {begun.get(key)!r}, was {value!r}"
         for key, value in described.items()
         if begun.get(key) != value
     ]
     if differences:
-        lines = "\n".join(f"  {difference}" for difference in differences)
         raise SettingsError(
             f"{file}: its trials were run with other settings. Choose another --name, or set these "
-            f"back:\n{lines}"
+            f"back:{''.join(differences)}"
         )
     study.set_user_attr(_DESCRIPTION, described)
 
@@ -90,17 +89,12 @@ def _check_same(plan: TuningPlan, study: optuna.Study, file: Path) -> None:
 def _prepare(plan: TuningPlan, study: optuna.Study) -> None:
     """Queue what comes first, and remove what a killed process has left."""
     remove_runs(plan)
-    if not study.trials:
-        present = plan.configured()
-        if present is not None:
-            study.enqueue_trial(present, user_attrs={"configured": True})
+    if not study.trials and (present := plan.configured()) is not None:
+        study.enqueue_trial(present, user_attrs={"configured": True})
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
-        study.enqueue_trial(trial.params, user_attrs=_kept(trial))
-
-
-def _kept(trial: FrozenTrial) -> dict[str, Any]:
-    return {key: value for key, value in trial.user_attrs.items() if key == "configured"}
+        kept = {key: value for key, value in trial.user_attrs.items() if key == "configured"}
+        study.enqueue_trial(trial.params, user_attrs=kept)
 
 
 def remove_runs(plan: TuningPlan, label: str = "*") -> None:
@@ -125,11 +119,8 @@ class Search:
         at_once: int,
         advance: Callable[[int], None],
     ) -> None:
-        self.plan = plan
-        self.study = study
-        self.pool = pool
-        self.at_once = at_once
-        self.advance = advance
+        self.plan, self.study, self.pool = plan, study, pool
+        self.at_once, self.advance = at_once, advance
         self._runner = Runner(pool)
         self._left = 0
         self._active: set[int] = set()

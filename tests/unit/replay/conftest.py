@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from freqai_lstm.replay.candles import parse_day_ms
-from freqai_lstm.replay.server import ReplayServer
 from freqai_lstm.replay.synthetic import SyntheticMarket
+from tests.replay_server import ReplayServer
 
 
 @pytest.fixture(scope="session")

@@ -68,19 +68,19 @@ def test_spans_choose_rows_as_binance_does(span: Span, rows: list[int]) -> None:
 @pytest.mark.parametrize("timeframe", [name for name in TIMEFRAMES if can_build("5m", name)])
 def test_history_is_all_candles_of_the_market(timeframe: str) -> None:
     market = five_minutes(days=45)
-    shown = Feed(market, Clock.history()).candles("BTCUSDT", "last", timeframe, EVERYTHING)
+    shown = Feed(market, Clock()).candles("BTCUSDT", "last", timeframe, EVERYTHING)
     assert same(shown, aggregate(market.stored["5m"], timeframe))
 
 
 def test_history_has_no_candles_shorter_than_the_stored_ones() -> None:
-    feed = Feed(five_minutes(days=2), Clock.history())
+    feed = Feed(five_minutes(days=2), Clock())
     assert len(feed.candles("BTCUSDT", "last", "1m", EVERYTHING)) == 0
     assert len(feed.candles("BTCUSDT", "last", "3m", EVERYTHING)) == 0
 
 
 def test_a_span_of_history_may_be_anywhere() -> None:
     market = five_minutes(days=3)
-    feed = Feed(market, Clock.history())
+    feed = Feed(market, Clock())
     start_ms = day_of("20240102", 0.5)
     shown = feed.candles("BTCUSDT", "last", "1h", Span(4, start_ms=start_ms))
     assert shown.open_ms.tolist() == [start_ms + hour * HOUR_MS for hour in range(4)]
@@ -92,7 +92,7 @@ def test_longer_candles_come_from_the_longest_that_make_them_up() -> None:
     long, short = five_minutes(days=60), five_minutes(days=45, seed=1)
     hours = aggregate(long.stored["5m"], "1h")
     market = replace(long, stored={"5m": short.stored["5m"], "1h": hours})
-    feed = Feed(market, Clock.history())
+    feed = Feed(market, Clock())
     assert same(feed.candles("BTCUSDT", "last", "4h", EVERYTHING), aggregate(hours, "4h"))
     assert same(feed.candles("BTCUSDT", "last", "1h", EVERYTHING), hours)
     assert len(feed.candles("BTCUSDT", "last", "15m", EVERYTHING)) == 45 * 96
@@ -127,7 +127,7 @@ def test_stored_months_are_not_used_by_a_live_market(set_time: SetTime) -> None:
     shown = live(both, set_time).candles("BTCUSDT", "last", "1M", EVERYTHING)
     expected = live(market, set_time).candles("BTCUSDT", "last", "1M", EVERYTHING)
     assert same(shown, expected)
-    assert same(Feed(both, Clock.history()).candles("BTCUSDT", "last", "1M", EVERYTHING), months)
+    assert same(Feed(both, Clock()).candles("BTCUSDT", "last", "1M", EVERYTHING), months)
 
 
 def test_a_short_market_cannot_be_live() -> None:

@@ -52,7 +52,7 @@ def test_each_timeframe_comes_from_its_own_file(folder: Path) -> None:
     store(folder, "BTC_USDT_USDT-1d-futures.feather", frame(days))
     store(folder, "BTC_USDT_USDT-15m-futures.feather", frame(hours(days=2, seed=2)))
     market = RecordedMarket(folder.parent)
-    feed = Feed(market, Clock.history())
+    feed = Feed(market, Clock())
     assert market.timeframes("BTCUSDT", "last") == ["15m", "1h", "1d"]
     assert feed.candles("BTCUSDT", "last", "1d", EVERYTHING).close.tolist() == days.close.tolist()
     assert len(feed.candles("BTCUSDT", "last", "2h", EVERYTHING)) == 70 * 12
@@ -92,7 +92,7 @@ def test_funding_rates_of_older_versions_are_in_the_column_open(folder: Path) ->
 
 def test_what_was_not_recorded_is_not_served(folder: Path) -> None:
     store(folder, "BTC_USDT_USDT-1h-futures.feather", frame(hours(days=2)))
-    feed = Feed(RecordedMarket(folder.parent), Clock.history())
+    feed = Feed(RecordedMarket(folder.parent), Clock())
     assert len(feed.candles("BTCUSDT", "mark", "1h", EVERYTHING)) == 0
     assert len(feed.funding_rates("BTCUSDT", EVERYTHING).rate) == 0
     assert feed.last_price("BTCUSDT", "mark") == feed.last_price("BTCUSDT")

@@ -364,10 +364,12 @@ def test_trades_of_another_backtest_are_left_out(
 ) -> None:
     other = {"freqai_identifier": "other", "timerange": config["timerange"]}
     monkeypatch.setattr(
-        "freqai_lstm.tools.report.gather.load_backtest_stats", lambda _: {"strategy": {"S": other}}
+        "freqai_lstm.tools.report.gather.btanalysis.load_backtest_stats",
+        lambda _: {"strategy": {"S": other}},
     )
     monkeypatch.setattr(
-        "freqai_lstm.tools.report.gather.get_latest_backtest_filename", lambda _: "result.zip"
+        "freqai_lstm.tools.report.gather.btanalysis.get_latest_backtest_filename",
+        lambda _: "result.zip",
     )
     reason = load_trades(config, [])
     assert isinstance(reason, str)

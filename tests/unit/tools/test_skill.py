@@ -11,9 +11,14 @@ from unit_predictions import Store
 from freqai_lstm.cli import main
 from freqai_lstm.exceptions import SkillError
 from freqai_lstm.score import WEIGHT_NAMES
-from freqai_lstm.tools.skill import backtest_skill
+from freqai_lstm.tools.predictions import load_predictions
+from freqai_lstm.tools.skill import Skill, pair_skill
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
+
+
+def backtest_skill(config: dict[str, Any]) -> list[Skill]:
+    return [pair_skill(pair) for pair in load_predictions(config)]
 
 
 def test_perfect_predictions_have_perfect_skill(config: dict[str, Any], store: Store) -> None:

@@ -61,7 +61,7 @@ def walked(
     monkeypatch.setattr(Runner, "job", lambda self, run: Job(run, (walk, run)))
     monkeypatch.setattr("freqai_lstm.tools.tune.study.keep", lambda run, future: future.result())
     monkeypatch.setattr(cli, "open_pool", lambda *_, **__: InlinePool())
-    monkeypatch.setattr(cli, "freqai_configuration", lambda options: config)
+    monkeypatch.setattr(cli.command, "freqai_configuration", lambda options: config)
     config["exchange"]["pair_whitelist"] = [BTC]
     config["freqai"]["feature_parameters"]["label_period_candles"] = 4
     return done

@@ -6,8 +6,8 @@ import requests
 from replay_markets import day_of
 
 from freqai_lstm.replay.candles import HOUR_MS, TIMEFRAMES, aggregate
-from freqai_lstm.replay.server import ReplayServer
 from freqai_lstm.replay.synthetic import SyntheticMarket
+from tests.replay_server import ReplayServer
 
 
 def get(server: ReplayServer, path: str, **params: object) -> requests.Response:

@@ -15,8 +15,8 @@ from freqai_lstm.replay.candles import HOUR_MS
 from freqai_lstm.replay.faults import plan as faults
 from freqai_lstm.replay.faults.plan import KINDS, Fault, FaultPlan
 from freqai_lstm.replay.market import Candles
-from freqai_lstm.replay.server import ReplayServer
 from freqai_lstm.replay.synthetic import SyntheticMarket
+from tests.replay_server import ReplayServer
 
 SetTime = Callable[[int], None]
 
