@@ -146,7 +146,7 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
 
     @property
     def calibration(self) -> list[float] | None:
-        """Factor that makes each label's spread the size of its error; None for a single network."""
+        """Factor that makes each label's spread the size of its error; None for one network."""
         return self.model_meta_data.get("calibration")
 
     @property
