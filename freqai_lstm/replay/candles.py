@@ -16,25 +16,11 @@ DAY_MS = 24 * HOUR_MS
 _FIRST_MONDAY_MS = 4 * DAY_MS
 
 # Months ("1M") have no fixed length and are handled by name.
-_FIXED_LENGTH_MS = {
-    timeframe: 1000 * Exchange.parse_timeframe(timeframe)
-    for timeframe in [
-        "1m",
-        "3m",
-        "5m",
-        "15m",
-        "30m",
-        "1h",
-        "2h",
-        "4h",
-        "6h",
-        "8h",
-        "12h",
-        "1d",
-        "3d",
-        "1w",
-    ]
-}
+_FIXED_LENGTHS = (
+    *("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h"),
+    *("6h", "8h", "12h", "1d", "3d", "1w"),
+)
+_FIXED_LENGTH_MS = {name: 1000 * Exchange.parse_timeframe(name) for name in _FIXED_LENGTHS}
 TIMEFRAMES = (*_FIXED_LENGTH_MS, "1M")
 
 

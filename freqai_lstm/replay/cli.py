@@ -7,13 +7,18 @@ import argparse
 from pathlib import Path
 
 from freqai_lstm.exceptions import ReplayError
-from freqai_lstm.replay import synthetic
 from freqai_lstm.replay.candles import DAY_MS, parse_day_ms
 from freqai_lstm.replay.faults.plan import KINDS, Fault, FaultPlan
 from freqai_lstm.replay.feed import Clock
 from freqai_lstm.replay.market import Market
 from freqai_lstm.replay.recorded import RecordedMarket
 from freqai_lstm.replay.server import DEFAULT_PORT, serve
+from freqai_lstm.replay.synthetic import (
+    BASE_TIMEFRAMES,
+    DEFAULT_END_MS,
+    DEFAULT_START_MS,
+    SyntheticMarket,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--base-timeframe",
-        choices=synthetic.BASE_TIMEFRAMES,
+        choices=BASE_TIMEFRAMES,
         help="shortest candles of the synthetic market (default: 5m)",
     )
     parser.add_argument(
@@ -97,12 +102,10 @@ def run_replay(args: argparse.Namespace) -> int:
 
 def _market(args: argparse.Namespace) -> Market:
     if args.datadir is None:
-        return synthetic.SyntheticMarket(
+        return SyntheticMarket(
             args.seed or 0,
-            start_ms=synthetic.DEFAULT_START_MS if args.start is None else parse_day_ms(args.start),
-            end_ms=synthetic.DEFAULT_END_MS
-            if args.end is None
-            else parse_day_ms(args.end) + DAY_MS,
+            start_ms=DEFAULT_START_MS if args.start is None else parse_day_ms(args.start),
+            end_ms=DEFAULT_END_MS if args.end is None else parse_day_ms(args.end) + DAY_MS,
             base_timeframe=args.base_timeframe or "5m",
             pairs=args.pairs,
         )

@@ -74,8 +74,10 @@ def load_trades(
     wanted = (config["freqai"]["identifier"], config["timerange"])
     found = (result.get("freqai_identifier"), result.get("timerange"))
     if found != wanted:
-        problem = "{} must be of identifier {!r} and timerange {!r}, was of {!r} and {!r}"
-        problem = problem.format(path, *wanted, *found)
+        problem = (
+            f"{path} must be of identifier {wanted[0]!r} and timerange {wanted[1]!r}, "
+            f"was of {found[0]!r} and {found[1]!r}"
+        )
         if file is not None:
             raise SkillError(problem)
         return f"Trades and equity are left out: {problem}."
