@@ -1,6 +1,12 @@
 """The errors this package raises on purpose.
 
-Most are also one of freqtrade's, so that freqtrade prints them without a traceback.
+* :class:`FreqaiLstmError`
+
+  * :class:`SettingsError` - also freqtrade's ``ConfigurationError``, printed without a traceback
+  * :class:`WindowError` - also a ``ValueError``
+  * :class:`TrainingError` - also an ``ArithmeticError``
+  * :class:`ReplayError`, :class:`SkillError`, :class:`ParityError`, :class:`InstallError` - also
+    freqtrade's ``OperationalException``
 """
 
 from freqtrade.exceptions import ConfigurationError, OperationalException
