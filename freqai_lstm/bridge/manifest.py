@@ -97,15 +97,15 @@ class IdentifierGuard:
                 ) from None
             return {}
         try:
-            recorded = json.loads(content)
-            found = f"a {type(recorded).__name__}"
+            recorded, cause = json.loads(content), None
         except ValueError as error:
-            recorded, found = None, str(error)
+            recorded, cause = None, error
         if not isinstance(recorded, dict):
             raise SettingsError(
-                f"{self.manifest_path}: must be a JSON object, was {found}. Choose another "
-                f"freqai.identifier, or delete the folder to train again."
-            )
+                f"{self.manifest_path}: must be a JSON object, was "
+                f"{cause or f'a {type(recorded).__name__}'}. Choose another freqai.identifier, or "
+                f"delete the folder to train again."
+            ) from cause
         return recorded
 
     def _has_models(self) -> bool:
