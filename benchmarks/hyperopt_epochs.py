@@ -1,6 +1,6 @@
 """Compare a hyperopt epoch with that of a stock strategy with the same signals.
 
-    python benchmarks/hyperopt_epochs.py [--epochs 20] [--memory-epochs 200]
+    python -m benchmarks.hyperopt_epochs [--epochs 20] [--memory-epochs 200]
 
 Both strategies run on the synthetic market in one process, taking turns, epoch by epoch. The stock
 strategy does no more than read the signals that this one gave with its default parameters. Then

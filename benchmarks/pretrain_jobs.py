@@ -1,6 +1,6 @@
 """Compare pretraining in worker processes with FreqAI's own walk-forward, one model after another.
 
-    python benchmarks/pretrain_jobs.py [--jobs 2] [--rounds 1] [--datadir user_data/data/binance]
+    python -m benchmarks.pretrain_jobs [--jobs 2] [--rounds 1] [--datadir user_data/data/binance]
 
 Both train the models of ``config-torch.json`` over the same candles, taking turns, each time under
 a new identifier; the times include the start of the worker processes. The predictions of both must
