@@ -17,7 +17,7 @@ from freqtrade.freqai import data_drawer
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from pandas import DataFrame
 
-from freqai_lstm.bridge.folders import GLOBAL_METADATA, HISTORY, HISTORY_BACKUP, METRICS, PAIRS
+from freqai_lstm.bridge import folders
 from freqai_lstm.bridge.incidents import IncidentLog, described
 from freqai_lstm.files import replacing
 
@@ -36,10 +36,10 @@ def salvage_folder(folder: Path) -> None:
 
     :param folder: The identifier's folder; it may not exist yet.
     """
-    _keep_readable(folder / PAIRS, _read_pairs, "all pairs are trained again")
-    _keep_readable(folder / GLOBAL_METADATA, _read_object, "it is written anew")
-    _keep_readable(folder / METRICS, _read_object, "metrics start again")
-    history, backup = folder / HISTORY, folder / HISTORY_BACKUP
+    _keep_readable(folder / folders.PAIRS, _read_pairs, "all pairs are trained again")
+    _keep_readable(folder / folders.GLOBAL_METADATA, _read_object, "it is written anew")
+    _keep_readable(folder / folders.METRICS, _read_object, "metrics start again")
+    history, backup = folder / folders.HISTORY, folder / folders.HISTORY_BACKUP
     _keep_readable(backup, _read_predictions, "the other copy is used")
     if not _keep_readable(history, _read_predictions, "its backup is used") and backup.exists():
         shutil.copy(backup, history)
@@ -117,14 +117,14 @@ class SafeDataDrawer(data_drawer.FreqaiDataDrawer):
         folder, name = dk.data_path, dk.model_filename
         self.save_metadata(dk)
         for kind, content in (
-            (f"{data_drawer.FEATURE_PIPELINE}.pkl", dk.feature_pipeline),
-            (f"{data_drawer.LABEL_PIPELINE}.pkl", dk.label_pipeline),
-            (f"{data_drawer.TRAINDF}.pkl", dk.data_dictionary["train_features"]),
-            ("trained_dates_df.pkl", dk.data_dictionary["train_dates"]),
+            (folders.FEATURE_PIPELINE, dk.feature_pipeline),
+            (folders.LABEL_PIPELINE, dk.label_pipeline),
+            (folders.TRAIN_FEATURES, dk.data_dictionary["train_features"]),
+            (folders.TRAIN_DATES, dk.data_dictionary["train_dates"]),
         ):
             with replacing(folder / f"{name}_{kind}") as file:
                 file.write_bytes(cloudpickle.dumps(content))
-        model.save(folder / f"{name}_model.zip")
+        model.save(folder / f"{name}_{folders.MODEL}")
         with self._model_lock:
             self.model_dictionary[coin] = model
             self.meta_data_dictionary[coin] = {
@@ -144,7 +144,7 @@ class SafeDataDrawer(data_drawer.FreqaiDataDrawer):
             "training_features_list": dk.training_features_list,
             "label_list": dk.label_list,
         }
-        with replacing(dk.data_path / f"{dk.model_filename}_{data_drawer.METADATA}.json") as file:
+        with replacing(dk.data_path / f"{dk.model_filename}_{folders.METADATA}") as file:
             file.write_bytes(self._as_json(dk.data, data_drawer.METADATA_NUMBER_MODE))
 
     def load_data(self, coin: str, dk: FreqaiDataKitchen) -> Any:
@@ -240,5 +240,4 @@ class SafeDataDrawer(data_drawer.FreqaiDataDrawer):
         self.meta_data_dictionary.pop(coin, None)
 
     def _as_json(self, content: Any, number_mode: int = rapidjson.NM_NATIVE) -> bytes:
-        encoded: str = rapidjson.dumps(content, default=self.np_encoder, number_mode=number_mode)
-        return encoded.encode()
+        return rapidjson.dumps(content, default=self.np_encoder, number_mode=number_mode).encode()

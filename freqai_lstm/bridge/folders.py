@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import rapidjson
 from freqtrade.configuration import TimeRange
+from freqtrade.freqai import data_drawer
 
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.files import replacing, replacing_folder
@@ -20,18 +21,21 @@ PAIRS = "pair_dictionary.json"
 GLOBAL_METADATA = "global_metadata.json"
 METRICS = "metric_tracker.json"
 
+# Of a model; each is preceded by the model's own name.
+MODEL = "model.zip"
+METADATA = f"{data_drawer.METADATA}.json"
+FEATURE_PIPELINE = f"{data_drawer.FEATURE_PIPELINE}.pkl"
+LABEL_PIPELINE = f"{data_drawer.LABEL_PIPELINE}.pkl"
+TRAIN_FEATURES = f"{data_drawer.TRAINDF}.pkl"
+TRAIN_DATES = "trained_dates_df.pkl"
+
 _PREDICTIONS = "backtesting_predictions"
-_METADATA = "metadata.json"
-_SAVED_MODEL = (
-    *("model.zip", _METADATA, "feature_pipeline.pkl", "label_pipeline.pkl"),
-    *("trained_df.pkl", "trained_dates_df.pkl"),
-)
+_SAVED_MODEL = (MODEL, METADATA, FEATURE_PIPELINE, LABEL_PIPELINE, TRAIN_FEATURES, TRAIN_DATES)
 
 
 def identifier_folder(config: Mapping[str, Any]) -> Path:
     """Return the folder of the configuration's identifier."""
-    identifier: str = config["freqai"]["identifier"]
-    return Path(config["user_data_dir"]) / "models" / identifier
+    return Path(config["user_data_dir"]) / "models" / config["freqai"]["identifier"]
 
 
 def model_folder(identifier: Path, pair: str, timestamp: int) -> Path:
@@ -50,7 +54,7 @@ def model_filename(pair: str, timestamp: int) -> str:
 def model_file(identifier: Path, pair: str, timestamp: int) -> Path:
     """Return the file that holds the network of a model."""
     folder = model_folder(identifier, pair, timestamp)
-    return folder / f"{model_filename(pair, timestamp)}_{_SAVED_MODEL[0]}"
+    return folder / f"{model_filename(pair, timestamp)}_{MODEL}"
 
 
 def prediction_file(identifier: Path, pair: str, timestamp: int) -> Path:
@@ -136,7 +140,7 @@ def collect(models: Path, home: Path, window: Window) -> Artefacts:
         if path.is_file()
     }
     # Its numbers stay as they are to the last digit, so it is not parsed.
-    metadata = f"{window.model_filename}_{_METADATA}"
+    metadata = f"{window.model_filename}_{METADATA}"
     old, new = (rapidjson.dumps(str(path))[1:-1].encode() for path in (models, home))
     files[metadata] = files[metadata].replace(old, new)
     return Artefacts(files, prediction_file(models, window.pair, window.start).read_bytes())
@@ -160,7 +164,7 @@ class IdentifierFolder:
         :param dates: Opening times of the pair's candles.
         """
         folder = model_folder(self.path, window.pair, window.start)
-        names = _SAVED_MODEL if self.saves_models else (_METADATA,)
+        names = _SAVED_MODEL if self.saves_models else (METADATA,)
         files = [folder / f"{window.model_filename}_{name}" for name in names]
         if not all(file.is_file() and file.stat().st_size for file in files):
             return False
@@ -169,9 +173,7 @@ class IdentifierFolder:
             predicted = pd.read_feather(file, columns=["date"])["date"]
         except (FileNotFoundError, pa.ArrowInvalid):
             return False
-        start, stop = (
-            pd.Timestamp(second, unit="s", tz="UTC") for second in (window.start, window.stop)
-        )
+        start, stop = pd.to_datetime([window.start, window.stop], unit="s", utc=True)
         return predicted.tolist() == dates[(dates >= start) & (dates < stop)].tolist()
 
     def store(self, window: Window, artefacts: Artefacts) -> None:

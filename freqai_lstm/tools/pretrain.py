@@ -14,6 +14,7 @@ from typing import Any
 from freqtrade.util import get_progress_tracker
 
 from freqai_lstm.bridge.folders import IdentifierFolder, Window
+from freqai_lstm.bridge.incidents import described
 from freqai_lstm.bridge.kitchen import plan_windows
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.regressor import LSTMRegressor
@@ -175,8 +176,7 @@ class _Pretraining:
         """Store the models of a task and note its failures."""
         error = future.exception()
         if error is not None:
-            killed = isinstance(error, BrokenExecutor)
-            self._fail(task, KILLED if killed else f"{type(error).__name__}: {error}")
+            self._fail(task, KILLED if isinstance(error, BrokenExecutor) else described(error))
             return
         outcome = future.result()
         for window in task:

@@ -25,6 +25,7 @@ from freqtrade.optimize.backtesting import Backtesting
 from pandas import DataFrame
 
 from freqai_lstm.bridge.folders import Artefacts, Window, collect, identifier_folder
+from freqai_lstm.bridge.incidents import described
 from freqai_lstm.bridge.internals import start_strategy
 from freqai_lstm.bridge.kitchen import (
     PreparedDataKitchen,
@@ -219,7 +220,7 @@ def walk(
             try:
                 return train(frame, pair, dk, **kwargs)
             except Exception as error:
-                outcome.errors[dk.model_filename] = f"{type(error).__name__}: {error}"
+                outcome.errors[dk.model_filename] = described(error)
                 raise
 
         regressor.train = noting_errors

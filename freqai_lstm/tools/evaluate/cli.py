@@ -111,8 +111,9 @@ def _run_all(
     sub_runs: Sequence[plan.SubRun], args: argparse.Namespace, log: Path
 ) -> list[tuple[plan.SubRun, dict[str, float]]]:
     """Run what is not finished, with a progress bar, and return each run with what it cost."""
-    costs = [(run, cost) for run in sub_runs if (cost := finished(run)) is not None]
-    left = [run for run in sub_runs if finished(run) is None]
+    known = [(run, finished(run)) for run in sub_runs]
+    costs = [(run, cost) for run, cost in known if cost is not None]
+    left = [run for run, cost in known if cost is None]
     if not left:
         return costs
     with open_pool(args.jobs, args.ray, log=log) as pool, get_progress_tracker() as progress:

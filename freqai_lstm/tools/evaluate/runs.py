@@ -13,6 +13,7 @@ import pandas as pd
 
 from freqai_lstm.bridge.folders import IdentifierFolder, identifier_folder
 from freqai_lstm.bridge.kitchen import plan_windows
+from freqai_lstm.bridge.offline import load_offline_strategy
 from freqai_lstm.exceptions import SkillError
 from freqai_lstm.files import replacing
 from freqai_lstm.tools.evaluate.plan import SubRun
@@ -52,7 +53,7 @@ class Runner:
             shared = self._shared(json.dumps([run.pair, freqai], sort_keys=True))
             model = config["freqaimodel"]
             if model not in self._strategies:
-                self._strategies[model] = offline_walk_forward(config).strategy
+                self._strategies[model] = load_offline_strategy(config)
             project = pack_project(config, self._strategies[model], self.pool.threads)
             windows = plan_windows(config, run.pair)
         return Job(run, (walk, project, shared, windows, run.seed))
