@@ -2,21 +2,23 @@
 
 * :class:`FreqaiLstmError`
 
-  * :class:`SettingsError` - also freqtrade's ``ConfigurationError``, printed without a traceback
+  * :class:`SettingsError` - also freqtrade's ``OperationalException`` and a ``ValueError``: whoever
+    raises it, freqtrade prints it without a traceback and ends with a code that is not 0, which it
+    does not do after its own ``ConfigurationError``
   * :class:`WindowError` - also a ``ValueError``
   * :class:`TrainingError` - also an ``ArithmeticError``
-  * :class:`ReplayError`, :class:`SkillError`, :class:`ParityError`, :class:`InstallError` - also
-    freqtrade's ``OperationalException``
+  * :class:`PredictionError`, :class:`ReplayError`, :class:`SkillError`, :class:`ParityError`,
+    :class:`InstallError` - also freqtrade's ``OperationalException``
 """
 
-from freqtrade.exceptions import ConfigurationError, OperationalException
+from freqtrade.exceptions import OperationalException
 
 
 class FreqaiLstmError(Exception):
     """Base class of every error of this package."""
 
 
-class SettingsError(FreqaiLstmError, ConfigurationError):
+class SettingsError(FreqaiLstmError, OperationalException, ValueError):
     """The configuration does not describe a model that can be trained."""
 
 
@@ -26,6 +28,10 @@ class WindowError(FreqaiLstmError, ValueError):
 
 class TrainingError(FreqaiLstmError, ArithmeticError):
     """A training diverged."""
+
+
+class PredictionError(FreqaiLstmError, OperationalException):
+    """A backtest has too few predictions to say anything."""
 
 
 class ReplayError(FreqaiLstmError, OperationalException):

@@ -9,28 +9,21 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 from datasieve.pipeline import Pipeline
-from freqtrade.exchange import timeframe_to_seconds
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from pandas import DataFrame
 
 from freqai_lstm.bridge import pipelines
-from freqai_lstm.bridge.folders import check_coins, identifier_folder
+from freqai_lstm.bridge.account import complete_rows, incomplete_text
 from freqai_lstm.bridge.kitchen import (
     WindowedDataKitchen,
     candle_timestamps,
-    has_candles,
-    label_names,
     latest_statistics,
     rolling_statistics,
-    without_predictions,
 )
-from freqai_lstm.bridge.live import LiveRegressor
-from freqai_lstm.bridge.manifest import IdentifierGuard, labelled_by, trained_with
-from freqai_lstm.bridge.versions import warn_if_untested
+from freqai_lstm.bridge.windowed import WindowedRegressor
 from freqai_lstm.exceptions import SettingsError, WindowError
 from freqai_lstm.model.windows import whole_window_ends
 from freqai_lstm.score import mean_and_spread, spread_columns
-from freqai_lstm.settings import read_settings
 from freqai_lstm.trainer import PyTorchLSTMTrainer, limit_threads
 
 logger = logging.getLogger(__name__)
@@ -39,7 +32,7 @@ logger = logging.getLogger(__name__)
 MODEL_TIMESTAMP = "model_timestamp"
 
 
-class LSTMRegressor(LiveRegressor):
+class LSTMRegressor(WindowedRegressor):
     """Trains one LSTM per pair and training window on all labels of the strategy, and predicts.
 
     The prediction of a candle is the same whether it is asked for in a backtest slice or alone,
@@ -58,67 +51,28 @@ class LSTMRegressor(LiveRegressor):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        warn_if_untested()
-        config = kwargs["config"]
-        self.settings = read_settings(config["freqai"], timeframe_to_seconds(config["timeframe"]))
-        self.identifier_guard = IdentifierGuard(identifier_folder(config))
-        self.identifier_guard.check(
-            trained_with(self.settings, config["timeframe"], type(self).__name__)
-        )
         super().__init__(**kwargs)
-        self._pairs = set(config["exchange"]["pair_whitelist"])
-        check_coins(sorted(self._pairs))
-        self.window_size = self.CONV_WIDTH = self.settings.window_size
-        self._num_threads = self.settings.model_training_parameters.trainer_kwargs.num_threads
-        limit_threads(self._num_threads)
-        self._labels: list[str] = []
+        self.num_threads = self.settings.model_training_parameters.trainer_kwargs.num_threads
+        limit_threads(self.num_threads)
 
-    def start(self, dataframe: DataFrame, metadata: dict[str, Any], strategy: Any) -> DataFrame:
-        """Train and predict one pair for the strategy.
+    def predicted_columns(self, labels: list[str]) -> list[str]:
+        """Return the columns that are predicted: the labels, and the spreads of an ensemble.
 
-        :raises SettingsError: If the identifier's models were trained on other labels or features,
-            a label has the name of another one's spread, or FreqAI would keep this pair's models
-            in the folders of another pair.
+        :raises SettingsError: If a label has the name of another one's spread.
         """
-        check_coins([*sorted(self._pairs), metadata["pair"]])
-        self._pairs.add(metadata["pair"])
-        if not self._labels and not dataframe.empty:
-            labels = label_names(strategy, dataframe, metadata)
-            predicted = self._predicted(labels)
-            if len(set(predicted)) < len(predicted):
-                raise SettingsError(
-                    f"ensemble_size above 1 adds a column <label>_spread for each label, so no "
-                    f"label may have such a name, was {', '.join(labels)}"
-                )
-            self.identifier_guard.check(labelled_by(strategy, labels))
-            self._labels = labels
-        analysed: DataFrame = super().start(dataframe, metadata, strategy)
-        # FreqAI knows the labels alone where there is no model to predict with.
-        absent = [name for name in self._predicted(self._labels) if name not in analysed]
-        return analysed.assign(**dict.fromkeys(absent, 0.0)) if absent else analysed
+        columns = [*labels, *(spread_columns(labels) if self.settings.ensemble_size > 1 else ())]
+        if len(set(columns)) < len(columns):
+            raise SettingsError(
+                f"ensemble_size above 1 adds a column <label>_spread for each label, so no "
+                f"label may have such a name, was {', '.join(labels)}"
+            )
+        return columns
 
-    def start_backtesting(
-        self, dataframe: DataFrame, metadata: dict[str, Any], dk: FreqaiDataKitchen, strategy: Any
-    ) -> FreqaiDataKitchen:
-        """Walk forward over one pair, each slice with the candles before it as history.
+    def numbers(self, labels: list[str]) -> list[str]:
+        """Return those of the predicted columns that are numbers: all of them."""
+        return self.predicted_columns(labels)
 
-        A pair without candles of a timeframe is skipped with an error in the log, so that the
-        other pairs go on.
-
-        :raises OperationalException: If a pair of ``include_corr_pairlist`` has no candles.
-        """
-        self.dk = WindowedDataKitchen(
-            self.config, self.live, metadata["pair"], history_candles=self.window_size - 1
-        )
-        if not has_candles(strategy, metadata["pair"], self.config):
-            labels = label_names(strategy, dataframe, metadata)
-            self.dk.return_dataframe = without_predictions(dataframe, self._predicted(labels))
-            return self.dk
-        return super().start_backtesting(dataframe, metadata, self.dk, strategy)
-
-    def train(
-        self, unfiltered_df: DataFrame, pair: str, dk: FreqaiDataKitchen, **kwargs: Any
-    ) -> Any:
+    def train_pair(self, unfiltered_df: DataFrame, pair: str, dk: FreqaiDataKitchen) -> Any:
         """Train on the candles of one training window.
 
         :param unfiltered_df: Features, labels and dates of the training window.
@@ -131,20 +85,23 @@ class LSTMRegressor(LiveRegressor):
             **dk.data["extra_returns_per_train"],
             MODEL_TIMESTAMP: int(dk.data_path.name.rsplit("_", 1)[1]),
         }
+        columns = [*dk.training_features_list, *dk.label_list]
+        complete = complete_rows(unfiltered_df, columns)
+        if complete < 2 * self.window_size:
+            raise WindowError(
+                f"{pair}: training needs at least {2 * self.window_size} candles without NaN, "
+                f"{len(unfiltered_df)} candles hold {complete}: "
+                f"{incomplete_text(unfiltered_df, columns)}"
+            )
         features, labels = dk.filter_features(
             unfiltered_df, dk.training_features_list, dk.label_list, training_filter=True
         )
-        if len(features) < 2 * self.window_size:
-            raise WindowError(
-                f"{pair}: training needs at least {2 * self.window_size} candles without NaN, "
-                f"{len(unfiltered_df)} candles hold {len(features)}"
-            )
         dd = dk.make_train_test_datasets(features, labels)
         if not self.freqai_info.get("fit_live_predictions_candles", 0) or not self.live:
             dk.fit_labels()
             # FreqAI wants them of every predicted column; spreads are not known before training.
             for statistic in ("labels_mean", "labels_std"):
-                unknown = dict.fromkeys(self._predicted(dk.label_list), 0.0)
+                unknown = dict.fromkeys(self.predicted_columns(dk.label_list), 0.0)
                 dk.data[statistic] = unknown | dk.data[statistic]
 
         seed = pipelines.derived_seed(
@@ -154,12 +111,13 @@ class LSTMRegressor(LiveRegressor):
         )
         dk.feature_pipeline = pipelines.adapt_feature_pipeline(
             self.define_data_pipeline(
-                threads=self.settings.data_kitchen_thread_count or self._num_threads
+                threads=self.settings.data_kitchen_thread_count or self.num_threads
             ),
             seed,
         )
         dk.label_pipeline = self.define_label_pipeline(threads=dk.thread_count)
         timestamps = candle_timestamps(unfiltered_df["date"])
+        self.encode_labels(dd)
         for split in self.splits:
             pipelines.apply_pipelines(dk, split, timestamps)
 
@@ -185,6 +143,7 @@ class LSTMRegressor(LiveRegressor):
             seed=kwargs.get("seed", 0),
             tb_logger=getattr(self, "tb_logger", None),
             description=dk.pair,
+            class_names=self.class_names,
         )
         previous = self.get_init_model(dk.pair)
         if previous is not None:
@@ -228,24 +187,48 @@ class LSTMRegressor(LiveRegressor):
         ends = ends[ends >= len(history)]
         if isinstance(dk, WindowedDataKitchen) and dk.stale:
             ends = ends[:0]
-        labels = dk.label_list
-        predictions = DataFrame(np.nan, index=frame.index, columns=self._predicted(labels))
+        predictions = DataFrame(
+            index=[], columns=self.predicted_columns(dk.label_list), dtype=float
+        )
         if len(ends):
             x = self.data_convertor.convert_x(features, trainer.device)
-            scaled = trainer.predict_members(x, ends).numpy().astype(float)
-            unscaled, _, _ = dk.label_pipeline.inverse_transform(
-                DataFrame(scaled.reshape(-1, len(labels)), columns=labels)
-            )
-            members = unscaled.to_numpy().reshape(scaled.shape)
-            predictions.loc[ends.numpy()] = mean_and_spread(members, trainer.calibration)
+            outputs = trainer.predict_members(x, ends).numpy().astype(float)
+            predictions = self.decode(outputs, dk, trainer).set_axis(ends.numpy())
+        predictions = predictions.reindex(frame.index)
         do_predict = np.zeros(len(frame), dtype=np.int_)
         do_predict[ends.numpy()] = 1
+        if not self.live:
+            self.account.note_unpredicted(
+                frame,
+                dk.training_features_list,
+                unlike_the_training_data=(complete == 1) & (inliers == 0),
+                window_reaches_over_a_gap=(complete == 1) & (inliers == 1) & (do_predict == 0),
+            )
 
         outlier_index = dict(dk.feature_pipeline.steps).get("di")
         dk.DI_values = outlier_index.di_values if outlier_index else np.zeros(len(frame))
         dk.DI_values = dk.DI_values[len(history) :]
         dk.do_predict = do_predict[len(history) :]
         return predictions.iloc[len(history) :].reset_index(drop=True), dk.do_predict
+
+    def encode_labels(self, data_dictionary: dict[str, Any]) -> None:
+        """Turn the labels of the splits into numbers; these are numbers already."""
+
+    def decode(
+        self, outputs: npt.NDArray[np.float64], dk: FreqaiDataKitchen, trainer: PyTorchLSTMTrainer
+    ) -> DataFrame:
+        """Turn what the networks say into predictions.
+
+        :param outputs: Scaled labels, shape ``(networks, windows, labels)``.
+        :return: The columns of :meth:`predicted_columns`, a row for each window.
+        """
+        labels = dk.label_list
+        unscaled, _, _ = dk.label_pipeline.inverse_transform(
+            DataFrame(outputs.reshape(-1, len(labels)), columns=labels)
+        )
+        members = unscaled.to_numpy().reshape(outputs.shape)
+        predictions = mean_and_spread(members, trainer.calibration)
+        return DataFrame(predictions, columns=self.predicted_columns(labels))
 
     def define_label_pipeline(self, threads: int = -1) -> Pipeline:
         """Return the pipeline that standardises the labels."""
@@ -254,7 +237,7 @@ class LSTMRegressor(LiveRegressor):
     def fit_live_predictions(self, dk: FreqaiDataKitchen, pair: str) -> None:
         """Put the mean and standard deviation of the latest predictions into ``dk.data``."""
         dk.data["labels_mean"], dk.data["labels_std"] = latest_statistics(
-            self.dd.historic_predictions[pair][self._predicted(dk.label_list)],
+            self.dd.historic_predictions[pair][self.numbers(dk.label_list)],
             self.settings.fit_live_predictions_candles,
         )
 
@@ -263,15 +246,9 @@ class LSTMRegressor(LiveRegressor):
         candles = self.settings.fit_live_predictions_candles
         if not candles:
             return
-        predicted = [name for name in self._predicted(dk.label_list) if name in dk.full_df.columns]
+        predicted = [name for name in self.numbers(dk.label_list) if name in dk.full_df.columns]
         for name, statistic in rolling_statistics(dk.full_df[predicted], candles).items():
             columns = [f"{column}_{name}" for column in predicted]
+            # Those of classes are whole numbers before.
+            dk.full_df[columns] = dk.full_df[columns].astype(float)
             dk.full_df.loc[statistic.index, columns] = statistic.to_numpy()
-
-    def _predicted(self, labels: list[str]) -> list[str]:
-        """Return the columns that are predicted: the labels, and the spreads of an ensemble."""
-        return [*labels, *(spread_columns(labels) if self.settings.ensemble_size > 1 else ())]
-
-    def after_failed_slice(self, dk: FreqaiDataKitchen) -> None:
-        """Try a failed training again next time: FreqAI would keep its zeros as predictions."""
-        dk.backtesting_results_path.unlink()

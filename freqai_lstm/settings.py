@@ -6,8 +6,9 @@ legal keys. :func:`read_settings` reports every problem in one error.
 
 import copy
 import difflib
-from collections.abc import Mapping
-from typing import Any, Literal
+import math
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -26,7 +27,7 @@ _HARMLESS: dict[str, Any] = {
         "include_timeframes": ["1h"],
         "include_corr_pairlist": [],
         "include_shifted_candles": 0,
-        "indicator_periods_candles": [1],
+        "indicator_periods_candles": [2],
     },
     "data_split_parameters": {},
 }
@@ -102,7 +103,7 @@ class FeatureParameters(_Section):
     include_corr_pairlist: list[str]
     label_period_candles: int = Field(default=0, ge=0)
     include_shifted_candles: int = Field(ge=0)
-    indicator_periods_candles: list[int] = Field(min_length=1)
+    indicator_periods_candles: list[Annotated[int, Field(ge=2)]] = Field(min_length=1)
     buffer_train_data_candles: int = Field(default=0, ge=0)
     DI_threshold: float = Field(default=0, ge=0)
     weight_factor: float = Field(default=0, ge=0)
@@ -152,7 +153,9 @@ class FreqaiSettings(_Section):
     conv_width: int = 1
     data_kitchen_thread_count: int = Field(default=0, ge=0)
     wait_for_training_iteration_on_reload: bool = True
+    # freqtrade's documentation has the one, its code reads the other.
     override_exchange_check: bool = False
+    override_exchange_checks: bool = False
     extra_returns_per_train: dict[str, Any] = {}
     keras: Literal[False] = False
     tuned_on: str | None = Field(default=None, pattern=r"^\d{8}-\d{8}$")
@@ -224,45 +227,61 @@ def _mended(section: Mapping[str, Any], locations: list[tuple[int | str, ...]]) 
     return mended
 
 
-def _contradictions(settings: FreqaiSettings, candle_seconds: int) -> list[str]:
-    """Return what is wrong with values that are fine each by itself."""
-    problems = []
-    trainer = settings.model_training_parameters.trainer_kwargs
+def _contradictions(settings: FreqaiSettings, candle_seconds: int) -> Iterator[str]:
+    """Give what is wrong with values that are fine each by itself."""
+    training, features = settings.model_training_parameters, settings.feature_parameters
+    trainer, window = training.trainer_kwargs, settings.window_size
     if (trainer.n_steps is None) == (trainer.n_epochs is None):
-        problems.append(
+        yield (
             "freqai.model_training_parameters.trainer_kwargs.n_epochs: one of n_epochs and n_steps "
             f"must be a number and the other null, was {trainer.n_epochs} and {trainer.n_steps}"
         )
-    features = settings.feature_parameters
-    if features.return_head and not features.label_period_candles:
-        problems.append(
-            "freqai.feature_parameters.return_head: needs label_period_candles of at least 1, the "
-            "candles that the return is taken over, was true with label_period_candles 0"
-        )
-    if trainer.from_persistence and not features.label_period_candles:
-        problems.append(
-            "freqai.model_training_parameters.trainer_kwargs.from_persistence: needs "
-            "label_period_candles of at least 1, since a label of the present is its own "
-            "persistence, was true with label_period_candles 0"
-        )
-    window = settings.window_size
+    for name, is_set, reason in (
+        (
+            *("feature_parameters.return_head", features.return_head),
+            "the candles that the return is taken over",
+        ),
+        (
+            *(
+                "model_training_parameters.trainer_kwargs.from_persistence",
+                trainer.from_persistence,
+            ),
+            "since a label of the present is its own persistence",
+        ),
+    ):
+        if is_set and not features.label_period_candles:
+            yield (
+                f"freqai.{name}: needs label_period_candles of at least 1, {reason}, was true with "
+                f"label_period_candles 0"
+            )
     if settings.conv_width not in (1, window):
-        problems.append(
+        yield (
             f"freqai.conv_width: remove it, model_training_parameters.model_kwargs.window_size "
             f"({window}) sets it, was {settings.conv_width}"
         )
     candles = settings.train_period_days * SECONDS_PER_DAY // candle_seconds
-    candles -= 2 * settings.feature_parameters.buffer_train_data_candles
-    train_rows = int(candles * (1 - settings.data_split_parameters.test_size))
-    longest = train_rows - trainer.batch_size + 1
-    if window > longest:
-        problems.append(
-            f"freqai.model_training_parameters.model_kwargs.window_size: must be at most "
-            f"{longest}, so that the {train_rows} training candles (train_period_days less "
-            f"buffer_train_data_candles and test_size) hold a batch of {trainer.batch_size} "
-            f"windows, was {window}"
+    for name, longest in (
+        ("label_period_candles", features.label_period_candles),
+        ("indicator_periods_candles", max(features.indicator_periods_candles)),
+    ):
+        if longest >= candles:
+            yield (
+                f"freqai.feature_parameters.{name}: must be less than the {candles} candles of "
+                f"train_period_days, was {longest}"
+            )
+    buffer, batch = features.buffer_train_data_candles, trainer.batch_size
+    # The last labels of a training look past its end.
+    left_out = 2 * buffer + max(features.label_period_candles - buffer, 0)
+    share = 1 - settings.data_split_parameters.test_size
+    rows, needed = int(max(candles - left_out, 0) * share), window + batch - 1
+    if rows < needed:
+        days = math.ceil((math.ceil(needed / share) + left_out) * candle_seconds / SECONDS_PER_DAY)
+        yield (
+            f"freqai.train_period_days: must be at least {days}, so that its training candles "
+            f"({rows} without buffer_train_data_candles, label_period_candles and test_size) hold "
+            f"a batch of {batch} windows of {window} candles (model_kwargs.window_size), was "
+            f"{settings.train_period_days}"
         )
-    return problems
 
 
 def _describe(problem: ErrorDetails) -> str:

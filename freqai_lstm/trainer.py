@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -19,7 +19,13 @@ from freqai_lstm.files import replacing
 from freqai_lstm.model import MODEL_VERSION
 from freqai_lstm.model.ensemble import calibrate, make_members, mean_history, predict_members
 from freqai_lstm.model.persistence import Persistence, fit_persistence
-from freqai_lstm.model.training import Split, TrainingHistory, train_windows
+from freqai_lstm.model.training import (
+    Split,
+    TrainingHistory,
+    cross_entropy,
+    squared_error,
+    train_windows,
+)
 from freqai_lstm.model.windows import whole_window_ends
 from freqai_lstm.settings import ModelTrainingParameters
 
@@ -39,6 +45,7 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
     :param seed: Seed of the weights, the dropout and the order of the windows; the further
         networks take the seeds that follow.
     :param description: Whose model this is, e.g. the pair; for messages and the progress bar.
+    :param class_names: The classes that the outputs are logits of; none for numbers.
     """
 
     def __init__(
@@ -51,6 +58,7 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
         seed: int = 0,
         tb_logger: Any = None,
         description: str = "",
+        class_names: Sequence[str] = (),
     ) -> None:
         settings = parameters.trainer_kwargs
         network = {
@@ -63,10 +71,14 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
         super().__init__(
             model=self.members[0].model,
             optimizer=self.members[0].optimizer,
-            criterion=nn.MSELoss(),
+            criterion=nn.CrossEntropyLoss() if class_names else nn.MSELoss(),
             device=device,
             data_convertor=DefaultPyTorchDataConvertor(target_tensor_type=torch.float),
-            model_meta_data={"model_version": MODEL_VERSION, "network": network},
+            model_meta_data={
+                "model_version": MODEL_VERSION,
+                "network": network,
+                "class_names": [*class_names],
+            },
             window_size=parameters.model_kwargs.window_size,
             tb_logger=tb_logger,
             n_epochs=settings.n_epochs,
@@ -112,13 +124,14 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
                 train,
                 test,
                 seed=member.seed,
+                loss=cross_entropy if self.class_names else squared_error,
                 epochs=partial(self._count_epochs, number),
                 on_epoch=partial(self._log_epoch, number),
             )
             for number, member in enumerate(self.members, 1)
         ]
         self.history = mean_history(histories)
-        if len(self.members) > 1:
+        if len(self.members) > 1 and not self.class_names:
             self.model_meta_data["calibration"] = calibrate(self.members, test)
 
     def predict(self, features: Tensor, ends: Tensor) -> Tensor:
@@ -135,7 +148,8 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
 
         :param features: Scaled features, shape ``(rows, features)``, float32.
         :param ends: Rows to predict, shape ``(windows,)``, int64.
-        :return: Scaled labels on the CPU, shape ``(networks, windows, labels)``.
+        :return: Scaled labels on the CPU, or logits of the classes, shape
+            ``(networks, windows, labels)``.
         :raises WindowError: If the number of features differs from what was trained on.
         """
         features, ends = features.to(self.device), ends.to(self.device)
@@ -143,6 +157,11 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
         if self.persistence is not None:
             predicted += self.persistence.predict(features, predicted.shape[-1])[ends]
         return predicted.cpu()
+
+    @property
+    def class_names(self) -> list[str]:
+        """The classes that the outputs are logits of; none for numbers."""
+        return list(self.model_meta_data.get("class_names", ()))
 
     @property
     def calibration(self) -> list[float] | None:
@@ -186,6 +205,7 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
             candle_seconds=self.candle_seconds,
             seed=self.seed,
             description=self.description,
+            class_names=meta_data.get("class_names", ()),
         )
         self.history, self.model_meta_data = history, meta_data
         states = [checkpoint, *checkpoint.get("further_members", ())]
@@ -207,7 +227,8 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
         :param previous: The trainer of the pair's last model.
         """
         ours, theirs = (
-            trainer.model_meta_data["network"] | {"ensemble_size": len(trainer.members)}
+            trainer.model_meta_data["network"]
+            | {"ensemble_size": len(trainer.members), "class_names": trainer.class_names}
             for trainer in (self, previous)
         )
         if ours != theirs:

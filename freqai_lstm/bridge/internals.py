@@ -9,6 +9,8 @@ from typing import Any
 
 from freqtrade.freqai.base_models.BasePyTorchRegressor import BasePyTorchRegressor
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
+from freqtrade.strategy.hyper import detect_all_parameters
+from freqtrade.strategy.parameters import BaseParameter
 from pandas import DataFrame
 
 
@@ -67,3 +69,9 @@ def fetch_candles(strategy: Any, candles: Iterable[tuple[str, str, Any]]) -> Non
     for key in keys:
         exchange._pairs_last_poll_time.pop(key, None)
     exchange.refresh_latest_ohlcv(keys)
+
+
+def own_parameters(strategy: Any) -> dict[str, BaseParameter]:
+    """Return the parameters of a strategy by name, each knowing its space."""
+    spaces = detect_all_parameters(strategy)
+    return {name: parameter for space in spaces.values() for name, parameter in space.items()}

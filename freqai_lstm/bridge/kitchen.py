@@ -37,6 +37,11 @@ class WindowedDataKitchen(FreqaiDataKitchen):
         self.history = DataFrame()
         self.stale: list[str] = []
 
+    def get_unique_classes_from_labels(self, dataframe: DataFrame) -> None:
+        """Take note of the classes of labels, once: FreqAI adds them again with each window."""
+        self.unique_class_list: list[str] = []
+        super().get_unique_classes_from_labels(dataframe)
+
     def save_backtesting_prediction(self, append_df: DataFrame) -> None:
         """Save the predictions of a slice, all of them or none."""
         self.backtesting_results_path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,8 +111,25 @@ def candle_timestamps(dates: pd.Series) -> pd.Series:
 
 def label_names(strategy: Any, dataframe: DataFrame, metadata: dict[str, Any]) -> list[str]:
     """Return the names of the labels that a strategy sets."""
-    labelled = strategy.set_freqai_targets(dataframe.copy(), metadata=metadata)
-    return [column for column in labelled.columns if column.startswith("&")]
+    return [*map(str, true_labels(strategy, dataframe, metadata["pair"]))]
+
+
+def true_labels(strategy: Any, dataframe: DataFrame, pair: str) -> DataFrame:
+    """Return the labels that a strategy sets, as far as the candles reach.
+
+    :param dataframe: Candles, oldest first.
+    :return: A column for each label, index of ``dataframe``.
+    """
+    try:
+        labelled = strategy.set_freqai_targets(dataframe.copy(), metadata={"pair": pair})
+    except KeyError:
+        # Labels may be made of features, which take longer.
+        kitchen = FreqaiDataKitchen(strategy.config, False, pair)
+        featured = kitchen.use_strategy_to_populate_indicators(
+            strategy, prediction_dataframe=dataframe, pair=pair
+        )
+        labelled = strategy.set_freqai_targets(featured, metadata={"pair": pair})
+    return labelled[[column for column in labelled.columns if column.startswith("&")]]
 
 
 def has_candles(strategy: Any, pair: str, config: Mapping[str, Any]) -> bool:
@@ -138,6 +160,17 @@ def has_candles(strategy: Any, pair: str, config: Mapping[str, Any]) -> bool:
                 f"{names} in {config['datadir']}; freqtrade download-data gets them"
             )
     return True
+
+
+def pairs_with_candles(strategy: Any, config: Mapping[str, Any]) -> list[str]:
+    """Return the pairs of the whitelist that a backtest has candles of."""
+    try:
+        pairs = strategy.dp.current_whitelist()
+    except OperationalException:
+        # Without an exchange there is nobody who makes a list.
+        pairs = config["exchange"]["pair_whitelist"]
+    timeframe = config["timeframe"]
+    return [pair for pair in pairs if not strategy.dp.get_pair_dataframe(pair, timeframe).empty]
 
 
 def without_predictions(dataframe: DataFrame, labels: list[str]) -> DataFrame:

@@ -41,6 +41,20 @@ class Split:
     ends: Tensor
 
 
+def squared_error(predicted: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean squared error of each row, of numbers; all shapes ``(rows, labels)``."""
+    return (predicted - labels).square().mean(dim=1)
+
+
+def cross_entropy(predicted: Tensor, labels: Tensor) -> Tensor:
+    """Return the cross-entropy of each row, of logits and of classes with a 1 in their column."""
+    return nn.functional.cross_entropy(predicted, labels, reduction="none")
+
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""From predictions and labels to the loss of each row, shape ``(rows,)``."""
+
+
 class TrainingStep:
     """Fits the network to a batch of windows, and adds up losses and gradient norms on the device.
 
@@ -53,9 +67,10 @@ class TrainingStep:
         optimizer: Optimizer,
         split: Split,
         max_grad_norm: float | None,
+        loss: Loss = squared_error,
     ) -> None:
         self.model, self.optimizer, self.split = model, optimizer, split
-        self.max_grad_norm = max_grad_norm
+        self.max_grad_norm, self.loss = max_grad_norm, loss
         self.parameters = list(model.parameters())
         self.sums = torch.zeros(2, device=split.features.device)
 
@@ -65,9 +80,8 @@ class TrainingStep:
         for parameter in self.parameters:
             parameter.grad = None
         predicted = self.model(gather_windows(split.features, ends, self.model.window_size))
-        squared_error = (predicted - split.labels[ends]).square().mean(dim=1)
-        loss = (squared_error * split.weights[ends]).mean()
-        loss.backward()
+        loss = (self.loss(predicted, split.labels[ends]) * split.weights[ends]).mean()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.sums += torch.stack([loss.detach(), self._clip_and_step()])
 
     def take_sums(self) -> list[float]:
@@ -97,8 +111,9 @@ class TrainingStep:
 class TrainingHistory:
     """What happened in each epoch, in order.
 
-    Losses are mean squared errors of scaled labels. ``test_correlation`` is the correlation of the
-    test split's predictions with its labels, the mean over all labels; it is the skill of an epoch.
+    Losses are mean squared errors of scaled labels, or cross-entropies of classes.
+    ``test_correlation`` is the correlation of the test split's predictions with its labels, the
+    mean over all labels; it is the skill of an epoch.
     """
 
     train_loss: list[float] = field(default_factory=list)
@@ -126,6 +141,7 @@ def train_windows(
     test: Split | None,
     *,
     seed: int,
+    loss: Loss = squared_error,
     epochs: Callable[[int], Iterable[int]] = range,
     on_epoch: Callable[[int, TrainingHistory], None] | None = None,
 ) -> TrainingHistory:
@@ -138,6 +154,7 @@ def train_windows(
     :param test: What to watch for early stopping and the plateau schedule; the training loss if
         omitted.
     :param seed: Seed of the order of the windows and of the dropout.
+    :param loss: What is minimised.
     :param epochs: Counts the epochs, e.g. with a progress bar.
     :param on_epoch: Called after each epoch with its number and the history.
     :return: The losses, skill, learning rate and gradient norm of each epoch.
@@ -151,7 +168,7 @@ def train_windows(
     order = torch.Generator().manual_seed(seed)
     history = TrainingHistory()
     best = _BestWeights(model, settings.early_stopping_patience)
-    step = TrainingStep(model, optimizer, train, settings.max_grad_norm)
+    step = TrainingStep(model, optimizer, train, settings.max_grad_norm, loss)
     with seeded(seed), _cpu_threads(settings.num_threads):
         for epoch in epochs(-(-n_steps // batches_per_epoch)):
             shuffled = train.ends[torch.randperm(len(train.ends), generator=order)]
@@ -168,7 +185,7 @@ def train_windows(
                     f"training diverged: the loss must be finite, was {train_loss} in epoch "
                     f"{epoch + 1}; a lower learning_rate or max_grad_norm helps"
                 )
-            test_loss, test_correlation = evaluate(model, test) if test else (None, None)
+            test_loss, test_correlation = evaluate(model, test, loss) if test else (None, None)
             watched = train_loss if test_loss is None else test_loss
             history.record(
                 train_loss=train_loss,
@@ -206,18 +223,19 @@ def predict_windows(model: PyTorchLSTMModel, features: Tensor, ends: Tensor) -> 
         return labels
 
 
-def evaluate(model: PyTorchLSTMModel, split: Split) -> tuple[float, float]:
+def evaluate(
+    model: PyTorchLSTMModel, split: Split, loss: Loss = squared_error
+) -> tuple[float, float]:
     """Predict all windows of a split and compare them with its labels, unweighted.
 
-    :return: The mean squared error, and the mean over the labels of the correlation, in [-1, 1];
+    :return: The mean loss, and the mean over the labels of the correlation, in [-1, 1];
         a label or prediction that never changes has a correlation of 0.
     """
     predicted, labels = predict_windows(model, split.features, split.ends), split.labels[split.ends]
-    loss = nn.functional.mse_loss(predicted, labels)
     correlation = nn.functional.cosine_similarity(
         predicted - predicted.mean(dim=0), labels - labels.mean(dim=0), dim=0
     ).mean()
-    return loss.item(), correlation.item()
+    return loss(predicted, labels).mean().item(), correlation.item()
 
 
 @contextlib.contextmanager

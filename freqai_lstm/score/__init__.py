@@ -19,6 +19,7 @@ from freqai_lstm.score.indicators import (
     average_true_range,
     band_position,
     bollinger_bands,
+    in_ranges,
     log_volume_ratio,
     rolling_mean_to_std,
     rolling_zscore,

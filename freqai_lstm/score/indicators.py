@@ -78,32 +78,50 @@ def average_true_range(candles: pd.DataFrame, period: int) -> pd.Series:
     return pd.Series(_nonzero(talib.ATR(high, low, close, period)), index=candles.index)
 
 
+def in_ranges(change: pd.Series, candles: pd.DataFrame, period: int) -> pd.Series:
+    """Return a change of the price in units of the average true range.
+
+    0 where the range is zero: nothing moved. Warm-up: that of ``change``, and ``period`` candles.
+    Uses candles <= t.
+
+    :param change: In price units, shape ``(candles,)``.
+    :param candles: Open, high, low, close and volume.
+    :param period: Candles of the smoothing of the range.
+    :return: Dimensionless change, shape ``(candles,)``.
+    """
+    high, low, close = (candles[name].to_numpy(dtype=float) for name in ("high", "low", "close"))
+    average = talib.ATR(high, low, close, period)
+    return (change / _nonzero(average)).mask(average == 0, 0.0)
+
+
 def band_position(close: pd.Series, upper: pd.Series, lower: pd.Series) -> pd.Series:
     """Return where the close lies between two bands: 0 at the lower one, 1 at the upper one.
 
-    NaN where the bands coincide. Uses candles <= t.
+    0.5 where the bands coincide. Uses candles <= t.
 
     :param close: Closing prices, shape ``(candles,)``.
     :param upper: Upper band in price units, shape ``(candles,)``.
     :param lower: Lower band in price units, shape ``(candles,)``.
     :return: Dimensionless position, shape ``(candles,)``.
     """
-    return (close - lower) / _nonzero((upper - lower).to_numpy())
+    width = upper - lower
+    return ((close - lower) / _nonzero(width.to_numpy())).mask(width == 0, 0.5)
 
 
 def log_volume_ratio(volume: pd.Series, window: int) -> pd.Series:
     """Return the logarithm of the volume against its own rolling mean.
 
     Range: 0 at the mean, -4.6 for a candle without trades, which counts as a hundredth of the
-    mean. Warm-up: ``window - 1`` candles. NaN where there were no trades in the whole window. Uses
+    mean. Warm-up: ``window - 1`` candles. 0 where there were no trades in the whole window. Uses
     candles <= t.
 
     :param volume: Traded volume in base-asset units, shape ``(candles,)``.
     :param window: Candles in the rolling window, the present one included.
     :return: Dimensionless logarithm, shape ``(candles,)``.
     """
-    ratio = volume / _nonzero(volume.rolling(window).mean().to_numpy())
-    return np.log((ratio + 0.01) / 1.01)
+    mean = volume.rolling(window).mean()
+    ratio = volume / _nonzero(mean.to_numpy())
+    return np.log((ratio + 0.01) / 1.01).mask(mean == 0, 0.0)
 
 
 def _rolling_deviation(series: pd.Series, window: int) -> tuple[Values, Values]:

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from freqtrade.configuration import setup_utils_configuration
@@ -13,6 +13,15 @@ from rich.table import Table
 
 # What is not a terminal has no width: rich would squeeze the table into 80 columns.
 _FILE_WIDTH = 160
+
+
+BOT_OPTIONS = (
+    *("config", "pairs", "datadir", "user_data_dir", "strategy", "strategy_path"),
+    *("freqaimodel", "freqaimodel_path"),
+)
+"""The options that say which bot, by their names in freqtrade's code; its commands take them."""
+
+_OPTION_NAMES = {"user_data_dir": "userdir"}
 
 
 def add_freqtrade_options(parser: argparse.ArgumentParser, *, needs_timerange: bool = True) -> None:
@@ -26,7 +35,20 @@ def add_bot_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-c", "--config", action="append", required=True, metavar="PATH")
     parser.add_argument("-p", "--pairs", nargs="+", metavar="PAIR")
     parser.add_argument("-d", "--datadir", metavar="DIR")
+    parser.add_argument("-s", "--strategy", metavar="NAME")
+    parser.add_argument("--strategy-path", metavar="DIR")
+    parser.add_argument("--freqaimodel", metavar="NAME")
+    parser.add_argument("--freqaimodel-path", metavar="DIR")
     parser.add_argument("--userdir", "--user-data-dir", dest="user_data_dir", metavar="DIR")
+
+
+def bot_arguments(args: argparse.Namespace) -> Iterator[str]:
+    """Give the options that say which bot, as they stand on freqtrade's command line."""
+    for name in BOT_OPTIONS:
+        if value := getattr(args, name):
+            option = f"--{_OPTION_NAMES.get(name, name.replace('_', '-'))}"
+            for each in value if name == "config" else [value]:
+                yield from (option, *(each if isinstance(each, list) else [each]))
 
 
 def add_pool_options(parser: argparse.ArgumentParser, *, jobs: int | None = None) -> None:

@@ -24,11 +24,15 @@ from freqtrade.optimize.hyperopt_tools import HyperoptTools
 
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.tools.candles import split_timerange
-from freqai_lstm.tools.command import add_freqtrade_options, freqai_configuration, print_table
+from freqai_lstm.tools.command import (
+    BOT_OPTIONS,
+    add_freqtrade_options,
+    bot_arguments,
+    freqai_configuration,
+    print_table,
+)
 from freqai_lstm.tools.walk import opened_backtesting
 
-# By the names of freqtrade's code; all its commands take them.
-_FREQTRADE_OPTIONS = ("config", "pairs", "datadir", "user_data_dir")
 _COLUMNS = ("trades", "profit [%]", "Sharpe", "max drawdown [%]")
 # Of fewer trades, a few lucky ones decide.
 _FEW_TRADES = 30
@@ -72,7 +76,7 @@ def run_confirm(args: argparse.Namespace) -> int:
     :raises SettingsError: If the timerange cannot be split, or the strategy is nowhere.
     :raises OperationalException: If freqtrade fails, or finds nothing.
     """
-    options = {name: value for name, value in vars(args).items() if name in _FREQTRADE_OPTIONS}
+    options = {name: value for name, value in vars(args).items() if name in BOT_OPTIONS}
     config = freqai_configuration(options)
     parts = split_timerange(args.timerange, args.split, config["freqai"]["backtest_period_days"])
     file = strategy_file(config)
@@ -98,14 +102,7 @@ def run_confirm(args: argparse.Namespace) -> int:
 
 
 def _search_options(args: argparse.Namespace, timerange: str) -> Iterator[str]:
-    for path in args.config:
-        yield from ("--config", path)
-    if args.pairs:
-        yield from ("--pairs", *args.pairs)
-    if args.datadir:
-        yield from ("--datadir", args.datadir)
-    if args.user_data_dir:
-        yield from ("--userdir", args.user_data_dir)
+    yield from bot_arguments(args)
     yield from ("--timerange", timerange, "--epochs", str(args.epochs), "--spaces", *args.spaces)
     yield from ("--hyperopt-loss", args.hyperopt_loss, "--job-workers", str(args.job_workers))
     if args.random_state is not None:

@@ -16,7 +16,11 @@ from freqai_lstm.files import replacing
 
 CONFIGURATION = "config-torch.json"
 OVERLAYS = ("config-forecast.json",)
-DROP_INS = ("freqaimodels/PyTorchLSTMRegressor.py", "strategies/ExampleLSTMStrategy.py")
+DROP_INS = (
+    "freqaimodels/PyTorchLSTMRegressor.py",
+    "freqaimodels/PyTorchLSTMClassifier.py",
+    "strategies/ExampleLSTMStrategy.py",
+)
 
 # Values of these keys are somebody's own, and a diff ends up in logs and bug reports.
 _SECRET = re.compile(

@@ -19,12 +19,17 @@ from freqai_lstm.bridge.kitchen import plan_windows
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.regressor import LSTMRegressor
 from freqai_lstm.tools.cluster import open_pool
-from freqai_lstm.tools.command import add_freqtrade_options, add_pool_options, print_table
+from freqai_lstm.tools.command import (
+    BOT_OPTIONS,
+    add_freqtrade_options,
+    add_pool_options,
+    print_table,
+)
 from freqai_lstm.tools.pool import KILLED, Job, Pool, work_off
 from freqai_lstm.tools.walk import Outcome, WalkForward, load_walk_forward, pack_project, walk
 
 # By the names of freqtrade's code; its backtesting takes them.
-_FREQTRADE_OPTIONS = ("config", "timerange", "pairs", "datadir", "user_data_dir")
+_FREQTRADE_OPTIONS = ("timerange", *BOT_OPTIONS)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

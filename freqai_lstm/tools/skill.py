@@ -1,30 +1,50 @@
-"""Compare the predictions that a finished backtest left with the true score of the same candles.
+"""Compare the predictions that a finished backtest left with what came true of the same candles.
 
 Takes freqtrade's own options: use the ones of the backtest.
 """
 
 import argparse
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from freqai_lstm.tools.command import add_freqtrade_options, freqai_configuration, print_table
-from freqai_lstm.tools.predictions import PairPredictions, load_predictions
-from freqai_lstm.tools.statistics import correlation, r_squared, sign_accuracy
+from freqai_lstm.tools.predictions import (
+    SCORE,
+    PairPredictions,
+    Predictions,
+    asked_for,
+    load_predictions,
+)
+from freqai_lstm.tools.statistics import (
+    base_rates,
+    brier_score,
+    correlation,
+    log_loss,
+    probabilities,
+    r_squared,
+    sign_accuracy,
+)
 
 _HEADERS = (
     *("Pair", "Trainings", "Candles", "Predicted [%]"),
-    *("Correlation", "R2", "Sign accuracy [%]", "Persistence"),
+    *("Correlation", "Persistence", "R2", "R2 over mean", "Sign accuracy [%]"),
+)
+_CLASS_HEADERS = (
+    *("Pair", "Trainings", "Candles", "Predicted [%]"),
+    *("Accuracy [%]", "Base rate [%]", "Log loss", "of base rates", "Brier", "of base rates"),
 )
 
 
 @dataclass(frozen=True)
 class Skill:
-    """How well one pair's predicted score matches the true score ``horizon`` candles ahead.
+    """How well one pair's predicted label matches what came true ``horizon`` candles ahead.
 
-    ``correlation`` and ``r_squared`` compare the scores, ``sign_accuracy`` their signs where the
-    true score is not 0, ``persistence`` is the correlation that the present score alone reaches.
-    NaN where it is not defined, e.g. for a constant score.
+    ``correlation`` and ``r_squared`` compare the labels, ``sign_accuracy`` their signs where the
+    true label is not 0. ``persistence`` is the correlation that the newest known label alone
+    reaches, ``r_squared_over_mean`` the share of the squared error that the model saves over the
+    running mean of the known labels. NaN where it is not defined, e.g. for a constant label.
     """
 
     pair: str
@@ -32,24 +52,70 @@ class Skill:
     candles: int
     predicted_share: float
     correlation: float
-    r_squared: float
-    sign_accuracy: float
     persistence: float
+    r_squared: float
+    r_squared_over_mean: float
+    sign_accuracy: float
+
+
+@dataclass(frozen=True)
+class ClassSkill:
+    """How well one pair's predicted classes match what came true.
+
+    ``accuracy`` is the share of right classes, ``base_rate`` that of always saying the class that
+    was the most frequent by then. ``log_loss`` and ``brier`` judge the probabilities, the smaller
+    the better; those of the base rates are for how frequent each class was by then.
+    """
+
+    pair: str
+    windows: int
+    candles: int
+    predicted_share: float
+    accuracy: float
+    base_rate: float
+    log_loss: float
+    base_log_loss: float
+    brier: float
+    base_brier: float
 
 
 def pair_skill(pair: PairPredictions) -> Skill:
-    """Return the skill of one pair's predictions."""
+    """Return the skill of one pair's predictions of a number."""
     compared = pair.candles[pair.trusted]
     predicted, true = compared["predicted"], compared["true"]
+    error, mean_error = (
+        ((compared[name] - true) ** 2).where(compared["mean"].notna()).sum()
+        for name in ("predicted", "mean")
+    )
     return Skill(
         pair=pair.pair,
         windows=len(pair.windows),
         candles=len(compared),
         predicted_share=float((pair.candles["do_predict"] == 1).mean()),
         correlation=correlation(predicted, true).value,
-        r_squared=r_squared(predicted, true),
-        sign_accuracy=sign_accuracy(predicted, true),
         persistence=correlation(compared["present"], true).value,
+        r_squared=r_squared(predicted, true),
+        r_squared_over_mean=float(1 - error / mean_error) if mean_error > 0 else math.nan,
+        sign_accuracy=sign_accuracy(predicted, true),
+    )
+
+
+def class_skill(pair: PairPredictions) -> ClassSkill:
+    """Return the skill of one pair's predictions of a class."""
+    compared, classes = pair.candles[pair.trusted], pair.classes
+    ours, theirs = probabilities(compared, classes), base_rates(compared, classes)
+    most_frequent = theirs.idxmax(axis=1)
+    return ClassSkill(
+        pair=pair.pair,
+        windows=len(pair.windows),
+        candles=len(compared),
+        predicted_share=float((pair.candles["do_predict"] == 1).mean()),
+        accuracy=float((compared["predicted"] == compared["true"]).mean()),
+        base_rate=float((most_frequent == compared["true"]).mean()),
+        log_loss=float(log_loss(ours, compared["true"]).mean()),
+        base_log_loss=float(log_loss(theirs, compared["true"]).mean()),
+        brier=float(brier_score(ours, compared["true"]).mean()),
+        base_brier=float(brier_score(theirs, compared["true"]).mean()),
     )
 
 
@@ -59,27 +125,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_skill(args: argparse.Namespace) -> int:
-    """Print a table of every pair's skill.
+    """Print a table of every pair's skill for each label, and last of the score.
 
     :raises SkillError: If the backtest left no predictions.
     """
-    config = freqai_configuration(vars(args))
-    horizon = config["freqai"]["feature_parameters"].get("label_period_candles", 0)
-    print_skill([pair_skill(pair) for pair in load_predictions(config)], horizon)
+    print_skill(load_predictions(freqai_configuration(vars(args))))
     return 0
 
 
-def print_skill(skills: Sequence[Skill], horizon: int) -> None:
-    """Print a table of skills.
+def print_skill(predictions: Predictions) -> None:
+    """Print a table for each label, those that a trader asks about last."""
+    asked = asked_for(predictions)
+    for label in sorted(predictions, key=lambda label: (label in asked, label == SCORE)):
+        _print_label(label, predictions[label])
 
-    :param horizon: How many candles ahead the score was predicted.
-    """
+
+def _print_label(label: str, pairs: Iterable[PairPredictions]) -> None:
+    pairs = list(pairs)
+    horizon = max(pair.horizon for pair in pairs)
     ahead = f"{horizon} candle(s) ahead" if horizon else "of the present candle"
-    print_table(
-        f"SKILL OUT OF SAMPLE: predicted against true score {ahead}",
-        _HEADERS,
-        [_row(skill) for skill in skills],
-    )
+    title = f"SKILL OUT OF SAMPLE: predicted against true {label} {ahead}"
+    if pairs[0].classes:
+        rows = [_class_row(class_skill(pair)) for pair in pairs]
+        print_table(title, _CLASS_HEADERS, rows)
+    else:
+        print_table(title, _HEADERS, [_row(pair_skill(pair)) for pair in pairs])
 
 
 def _row(skill: Skill) -> list[Any]:
@@ -89,7 +159,23 @@ def _row(skill: Skill) -> list[Any]:
         skill.candles,
         f"{100 * skill.predicted_share:.1f}",
         f"{skill.correlation:.3f}",
-        f"{skill.r_squared:.3f}",
-        f"{100 * skill.sign_accuracy:.1f}",
         f"{skill.persistence:.3f}",
+        f"{skill.r_squared:.3f}",
+        f"{skill.r_squared_over_mean:.3f}",
+        f"{100 * skill.sign_accuracy:.1f}",
+    ]
+
+
+def _class_row(skill: ClassSkill) -> list[Any]:
+    return [
+        skill.pair,
+        skill.windows,
+        skill.candles,
+        f"{100 * skill.predicted_share:.1f}",
+        f"{100 * skill.accuracy:.1f}",
+        f"{100 * skill.base_rate:.1f}",
+        f"{skill.log_loss:.4f}",
+        f"{skill.base_log_loss:.4f}",
+        f"{skill.brier:.4f}",
+        f"{skill.base_brier:.4f}",
     ]

@@ -77,6 +77,15 @@ def mean_statistic(statistics: Sequence[Statistic]) -> Statistic:
     )
 
 
+def mean(values: pd.Series) -> Statistic:
+    """Return the mean, NaN without any value.
+
+    :param values: By opening time, in order; candles with NaN still separate their neighbours.
+    """
+    value = float(values.mean())
+    return Statistic(value, ((values - value) / values.count()).fillna(0.0))
+
+
 def correlation(left: pd.Series, right: pd.Series) -> Statistic:
     """Return Pearson's correlation, NaN where one of the two is constant.
 
@@ -186,6 +195,37 @@ def calibration(predicted: pd.Series, true: pd.Series, bins: int = 10) -> list[C
         CalibrationBin(int(candles), predicted, true, error)
         for candles, predicted, true, error in parts.itertuples(index=False)
     ]
+
+
+def probabilities(candles: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Return the predicted probabilities of classes, a column for each class."""
+    return candles[[f"p_{name}" for name in classes]].set_axis(list(classes), axis=1).astype(float)
+
+
+def base_rates(candles: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Return how frequent each class was by then, a column for each class."""
+    return candles[[f"mean_{name}" for name in classes]].set_axis(list(classes), axis=1)
+
+
+def log_loss(forecast: pd.DataFrame, true: pd.Series) -> pd.Series:
+    """Return minus the logarithm of the probability of the true class, candle by candle.
+
+    :param forecast: Probabilities, a column for each class; one below 1e-6 counts as that.
+    """
+    return -np.log(_of_true_class(forecast, true).clip(lower=1e-6))
+
+
+def brier_score(forecast: pd.DataFrame, true: pd.Series) -> pd.Series:
+    """Return the squared error of the probabilities, summed over the classes: 0 to 2.
+
+    Source: Brier (1950).
+    """
+    return (forecast**2).sum(axis=1) - 2 * _of_true_class(forecast, true) + 1
+
+
+def _of_true_class(forecast: pd.DataFrame, true: pd.Series) -> pd.Series:
+    columns = forecast.columns.get_indexer(pd.Index(true.astype(str)))
+    return pd.Series(forecast.to_numpy()[np.arange(len(forecast)), columns], forecast.index)
 
 
 def plain(value: Any) -> Any:

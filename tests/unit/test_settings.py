@@ -128,9 +128,12 @@ def test_settings_cannot_be_changed() -> None:
         read().identifier = "other"
 
 
-def test_settings_error_is_a_configuration_error_of_freqtrade() -> None:
-    assert issubclass(SettingsError, ConfigurationError)
+def test_freqtrade_prints_a_settings_error_without_a_traceback_and_fails() -> None:
     assert issubclass(SettingsError, OperationalException)
+    # Raised by a strategy, freqtrade shows the traceback of any other.
+    assert issubclass(SettingsError, ValueError)
+    # Its command would end with 0.
+    assert not issubclass(SettingsError, ConfigurationError)
     assert issubclass(SettingsError, FreqaiLstmError)
 
 
@@ -160,6 +163,7 @@ WRONG: list[tuple[str, Any]] = [
     ("data_kitchen_thread_count", -1),
     ("wait_for_training_iteration_on_reload", "x"),
     ("override_exchange_check", 2),
+    ("override_exchange_checks", "no"),
     ("extra_returns_per_train", []),
     ("keras", True),
     (f"{FEATURE}.include_timeframes", []),
@@ -245,6 +249,11 @@ def test_wrong_value_is_named_by_its_full_path(path: str, value: Any) -> None:
             f"{FEATURE}.indicator_periods_candles",
             [10, 20, "x"],
             "2: must be a valid integer, was 'x'",
+        ),
+        (
+            f"{FEATURE}.indicator_periods_candles",
+            [10, 1],
+            "1: must be greater than or equal to 2, was 1",
         ),
     ],
 )
@@ -422,9 +431,41 @@ def test_window_must_leave_a_batch_in_the_training_period(
     assert read_settings(make_section(changes), candle_seconds).window_size == longest
     changes[f"{NETWORK}.window_size"] = longest + 1
     [problem] = problems_of(make_section(changes), candle_seconds)
-    assert problem.startswith(f"freqai.{NETWORK}.window_size: must be at most {longest}, so that ")
-    assert f"the {rows} training candles" in problem
-    assert problem.endswith(f"hold a batch of {batch_size} windows, was {longest + 1}")
+    days = make_section(changes)["train_period_days"]
+    assert problem.startswith(f"freqai.train_period_days: must be at least {days + 1}, so that ")
+    assert f"({rows} without buffer_train_data_candles, label_period_candles and" in problem
+    assert f"a batch of {batch_size} windows of {longest + 1} candles" in problem
+    enough = changes | {"train_period_days": days + 1}
+    assert read_settings(make_section(enough), candle_seconds).train_period_days == days + 1
+
+
+def test_labels_past_the_end_of_the_training_cost_its_last_candles() -> None:
+    changes = {f"{NETWORK}.window_size": 216 - 31, f"{FEATURE}.label_period_candles": 0}
+    assert read_settings(make_section(changes), 3600).window_size == 185
+    [problem] = problems_of(make_section(changes | {f"{FEATURE}.label_period_candles": 10}))
+    assert "(207 without buffer_train_data_candles, label_period_candles and test_size)" in problem
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "longest"),
+    [
+        ({f"{FEATURE}.label_period_candles": 240}, "label_period_candles", 240),
+        ({f"{FEATURE}.indicator_periods_candles": [14, 300]}, "indicator_periods_candles", 300),
+    ],
+)
+def test_nothing_is_longer_than_the_training_period(
+    changes: dict[str, Any], name: str, longest: int
+) -> None:
+    assert problems_of(make_section(changes))[0] == (
+        f"freqai.feature_parameters.{name}: must be less than the 240 candles of "
+        f"train_period_days, was {longest}"
+    )
+
+
+def test_a_training_of_a_day_is_told_how_long_it_must_be() -> None:
+    [problem] = problems_of(make_section({"train_period_days": 1}))
+    assert problem.startswith("freqai.train_period_days: must be at least 2, so that")
+    assert problem.endswith("(model_kwargs.window_size), was 1")
 
 
 # What each setting does

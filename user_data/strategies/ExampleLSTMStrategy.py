@@ -8,12 +8,14 @@ import talib
 from freqtrade.strategy import (
     BooleanParameter,
     CategoricalParameter,
+    IntParameter,
     IStrategy,
     RealParameter,
     timeframe_to_seconds,
 )
 from pandas import DataFrame
 
+from freqai_lstm.bridge.parameters import check_parameter_file, check_trading_keys
 from freqai_lstm.score import (
     DEFAULT_WEIGHTS,
     LABELS,
@@ -21,10 +23,10 @@ from freqai_lstm.score import (
     WEIGHT_NAMES,
     Composition,
     Signals,
-    average_true_range,
     band_position,
     bollinger_bands,
     configured_components,
+    in_ranges,
     log_volume_ratio,
     market_regime,
     relative_volatility,
@@ -56,7 +58,7 @@ class ExampleLSTMStrategy(IStrategy):
     INTERFACE_VERSION = 3
 
     timeframe = "1h"
-    can_short = True
+    can_short = True  # in futures mode
     process_only_new_candles = True
 
     # The slowest recursions, Wilder's averages over 20 candles, forget their start to 2e-7 in 300
@@ -91,6 +93,10 @@ class ExampleLSTMStrategy(IStrategy):
     return_threshold = RealParameter(0, 0.5, default=0.0, space="buy")
     # Has an effect with an ensemble only. In spreads of the score; 0 is off.
     min_certainty = RealParameter(0, 2, default=0.0, space="buy")
+    # Of the protections; 0 turns one off.
+    cooldown_candles = IntParameter(0, 24, default=1, space="protection")
+    max_stops_a_day = IntParameter(0, 10, default=4, space="protection")
+    max_weekly_drawdown = RealParameter(0, 0.5, default=0.2, space="protection")
 
     plot_config = {
         "main_plot": {},
@@ -103,13 +109,96 @@ class ExampleLSTMStrategy(IStrategy):
         },
     }
 
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__(config)
+        self.can_short = self.can_short and config.get("trading_mode") == "futures"
+
+    @property
+    def protections(self) -> list[dict[str, Any]]:
+        """What keeps the bot from entering for a while after losses.
+
+        A pair rests after each trade; all pairs rest for half a day after too many stop-losses
+        within a day, and for a day after too large a loss within a week.
+        """
+        day = 24 * 3600 // timeframe_to_seconds(self.timeframe)
+        found = []
+        if self.cooldown_candles.value:
+            found.append(
+                {"method": "CooldownPeriod", "stop_duration_candles": self.cooldown_candles.value}
+            )
+        if self.max_stops_a_day.value:
+            found.append(
+                {
+                    "method": "StoplossGuard",
+                    "lookback_period_candles": max(day, 1),
+                    "trade_limit": self.max_stops_a_day.value,
+                    "stop_duration_candles": max(day // 2, 1),
+                }
+            )
+        if self.max_weekly_drawdown.value:
+            found.append(
+                {
+                    "method": "MaxDrawdown",
+                    "calculation_mode": "equity",
+                    "lookback_period_candles": max(7 * day, 1),
+                    "trade_limit": 1,
+                    "stop_duration_candles": max(day, 1),
+                    "max_allowed_drawdown": self.max_weekly_drawdown.value,
+                }
+            )
+        return found
+
+    def leverage(
+        self,
+        pair: str,
+        current_time: Any,
+        current_rate: float,
+        proposed_leverage: float,
+        max_leverage: float,
+        entry_tag: str | None,
+        side: str,
+        **kwargs: Any,
+    ) -> float:
+        """Return the configuration's ``leverage``, at most what the exchange allows."""
+        return float(min(self.config.get("leverage", 1), max_leverage))
+
+    def custom_stake_amount(
+        self,
+        pair: str,
+        current_time: Any,
+        current_rate: float,
+        proposed_stake: float,
+        min_stake: float | None,
+        max_stake: float,
+        leverage: float,
+        entry_tag: str | None,
+        side: str,
+        **kwargs: Any,
+    ) -> float:
+        """Stake less on an uncertain score, if the configuration's ``stake_by_certainty`` is true.
+
+        The share of the usual stake is that of the score in the sum of score and spread. Without an
+        ensemble there is no spread, and the stake stays.
+        """
+        if not (self.config.get("stake_by_certainty", False) and self._has_ensemble()):
+            return proposed_stake
+        newest = self.dp.get_analyzed_dataframe(pair, self.timeframe)[0].iloc[-1]
+        score, spread = abs(newest["score"]), newest["score_spread"]
+        share = score / (score + spread)
+        return max(proposed_stake * share, min_stake or 0.0) if share > 0 else proposed_stake
+
     def bot_start(self, **kwargs: Any) -> None:
-        """Enter on the newest candle only, and let hyperopt search only what has an effect.
+        """Check what is traded with, enter on the newest candle only, search what has an effect.
+
+        A parameter file with values that cannot be meant is refused, and so are wrong keys of the
+        configuration: nothing is traded then.
 
         While the exchange answers badly, freqtrade goes on with the last candle that it could
         analyse, for two candles and five minutes. Here an entry is given up when the next candle
         has closed, unless ``ignore_buying_expired_candle_after`` says otherwise.
         """
+        check_parameter_file(self)
+        check_trading_keys(self.config)
         if not self.ignore_buying_expired_candle_after:
             self.ignore_buying_expired_candle_after = timeframe_to_seconds(self.timeframe)
         for parameter in (self.require_return, self.return_threshold):
@@ -121,18 +210,17 @@ class ExampleLSTMStrategy(IStrategy):
     ) -> DataFrame:
         """Add the features of each period, timeframe and correlated pair."""
         high, low, close = dataframe["high"], dataframe["low"], dataframe["close"]
-        average_range = average_true_range(dataframe, period)
         upper, middle, lower = bollinger_bands(close, period)
         macd, macd_signal, macd_histogram = talib.MACD(
             close, fastperiod=period, slowperiod=2 * period, signalperiod=9
         )
         dataframe["%-cci-period"] = talib.CCI(high, low, close, period) / 100
         dataframe["%-rsi-period"] = talib.RSI(close, period) / 100
-        dataframe["%-momentum-period"] = talib.MOM(close, period) / average_range
-        dataframe["%-sma-period"] = (close - talib.SMA(close, period)) / average_range
-        dataframe["%-macd-period"] = macd / average_range
-        dataframe["%-macd_signal-period"] = macd_signal / average_range
-        dataframe["%-macd_histogram-period"] = macd_histogram / average_range
+        dataframe["%-momentum-period"] = in_ranges(talib.MOM(close, period), dataframe, period)
+        dataframe["%-sma-period"] = in_ranges(close - talib.SMA(close, period), dataframe, period)
+        dataframe["%-macd-period"] = in_ranges(macd, dataframe, period)
+        dataframe["%-macd_signal-period"] = in_ranges(macd_signal, dataframe, period)
+        dataframe["%-macd_histogram-period"] = in_ranges(macd_histogram, dataframe, period)
         dataframe["%-roc-period"] = talib.ROC(close, period) / 100
         dataframe["%-bb_width-period"] = (upper - lower) / middle
         dataframe["%-bb_position-period"] = band_position(close, upper, lower)
@@ -145,7 +233,7 @@ class ExampleLSTMStrategy(IStrategy):
         close = dataframe["close"]
         dataframe["%-price_change"] = close.pct_change()
         dataframe["%-volume"] = log_volume_ratio(dataframe["volume"], 50)
-        dataframe["%-price"] = (close - talib.SMA(close, 100)) / average_true_range(dataframe, 14)
+        dataframe["%-price"] = in_ranges(close - talib.SMA(close, 100), dataframe, 14)
         return dataframe
 
     def feature_engineering_standard(
@@ -161,8 +249,10 @@ class ExampleLSTMStrategy(IStrategy):
         regime = market_regime(dataframe)
         dataframe["%-regime"] = regime["regime"]
         dataframe["%-long_regime"] = regime["long_regime"]
-        dataframe["%-relative_volatility"] = np.log(relative_volatility(dataframe))
-        components = self._components(dataframe)[list(WEIGHT_NAMES)]
+        # Where the price stood still the score has no scale: a feature must not lose the candle.
+        volatility = np.log(relative_volatility(dataframe))
+        dataframe["%-relative_volatility"] = volatility.fillna(0.0)
+        components = self._components(dataframe)[list(WEIGHT_NAMES)].fillna(0.0)
         return pd.concat([dataframe, components.add_prefix("%-score_")], axis=1)
 
     def set_freqai_targets(

@@ -1,11 +1,12 @@
-"""Train and predict with several models of FreqAI, and compare what they know of the score.
+"""Train and predict with several models of FreqAI, and compare what they know of the labels.
 
-All get the same candles, windows, features and labels, and are compared with persistence. Needs
-candles on disk and no exchange. Finished runs are kept in models/evaluate-*, so that an interrupted
-comparison goes on where it was.
+All get the same candles, windows, features and labels, and are compared with persistence, or of
+classes with base rates. Needs candles on disk and no exchange. Finished runs are kept in
+models/evaluate-*, so that an interrupted comparison goes on where it was.
 """
 
 import argparse
+import itertools
 import json
 import math
 from collections.abc import Sequence
@@ -15,29 +16,36 @@ from typing import Any
 from freqtrade.exchange import timeframe_to_seconds
 from freqtrade.util import get_progress_tracker
 
+from freqai_lstm.bridge.offline import load_labelling_strategy
+from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.files import replacing
 from freqai_lstm.settings import read_settings
 from freqai_lstm.tools import command
 from freqai_lstm.tools.candles import closed_timerange
 from freqai_lstm.tools.cluster import open_pool
 from freqai_lstm.tools.evaluate import plan
-from freqai_lstm.tools.evaluate.comparison import FIGURES, Row, Spread, compare
+from freqai_lstm.tools.evaluate.comparison import CLASS_FIGURES, FIGURES, Row, Spread, compare
 from freqai_lstm.tools.evaluate.runs import Runner, finished, keep
 from freqai_lstm.tools.pool import work_off
+from freqai_lstm.tools.predictions import asked_for, sample_labels
 from freqai_lstm.tools.statistics import plain
 
 _HEADERS = (
     *("h", "Pair", "Model", "Correlation", "Gain", "Of a window", "R2"),
-    *("Sign accuracy", "Rank IC score", "Rank IC return"),
+    *("Sign accuracy", "Rank IC", "Rank IC return head"),
 )
+_CLASS_HEADERS = ("h", "Pair", "Model", "Log loss", "Gain", "Brier", "Accuracy")
 _NOTE = """\
 Mean ± standard deviation over seeds, on the candles that all models predicted. Gain: correlation
-less that of persistence (the present score taken as the forecast) ± Newey-West standard error.
+less that of persistence (the newest known label taken as the forecast) ± Newey-West standard error.
 Of a window: mean of the correlations within each training window, since one with wild prices can
 decide that over all.
-Rank IC: rank correlation of the predicted score, and of the return head, with the return of the
-next h candles. FreqAI's own Transformer puts each of its predictions one row late and predicts 0
-for the first conv_width rows of a window; it is compared as it comes."""
+Rank IC: rank correlation of the prediction, and of the return head, with the return of as many
+candles as the label looks ahead. FreqAI's own Transformer puts each of its predictions one row late
+and predicts 0 for the first conv_width rows of a window; it is compared as it comes."""
+_CLASS_NOTE = """\
+Mean ± standard deviation over seeds, on the candles that all models predicted. Gain: log loss of
+the base rates (how frequent each class was by then) less the model's ± Newey-West error."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +60,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="JSON with further models by name: freqaimodel, model_training_parameters, conv_width",
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], metavar="N")
-    parser.add_argument("--horizons", nargs="+", type=int, default=[1, 4, 12], metavar="H")
+    parser.add_argument(
+        "--horizons",
+        nargs="+",
+        type=int,
+        metavar="H",
+        help="label_period_candles to try (the configured one; 1 4 12 where that is 0)",
+    )
+    parser.add_argument(
+        "--labels",
+        nargs="+",
+        metavar="NAME",
+        help="show these labels (all, or the score in place of its components); the JSON has all",
+    )
     command.add_pool_options(parser, jobs=1)
     parser.add_argument(
         "-o",
@@ -67,30 +87,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run_evaluate(args: argparse.Namespace) -> int:
     """Run what is not finished yet, print the table and write the figures.
 
-    :raises SettingsError: If the configuration, the timerange or the candidates are wrong.
+    :raises SettingsError: If the configuration, the timerange, the candidates or the labels are
+        wrong.
     :raises SkillError: If a training fails.
     """
     config = command.freqai_configuration({**vars(args), "output": None})
     closed_timerange(args.timerange)
-    known = plan.default_candidates(config["freqai"])
+    strategy = load_labelling_strategy(config)
+    labels = sample_labels(strategy, config)
+    if unknown := sorted(set(args.labels or ()) - set(labels)):
+        raise SettingsError(f"--labels: must be of {', '.join(labels)}, was {', '.join(unknown)}")
+    known = plan.default_candidates(config, is_of_classes=bool(strategy.freqai.class_names))
     if args.candidates:
         known |= plan.read_candidates(args.candidates)
     candidates = plan.choose_candidates(known, args.models)
-    for horizon in args.horizons:
-        features = config["freqai"]["feature_parameters"] | {"label_period_candles": horizon}
-        section = config["freqai"] | {"feature_parameters": features}
-        read_settings(section, timeframe_to_seconds(config["timeframe"]))
+    configured = config["freqai"]["feature_parameters"].get("label_period_candles", 0)
+    horizons = args.horizons or ([configured] if configured else [1, 4, 12])
+    _check_settings(config, candidates, horizons)
     output = args.output or (
         Path(config["user_data_dir"]) / "evaluate" / f"evaluation-{args.timerange}.json"
     )
     output.parent.mkdir(parents=True, exist_ok=True)
-    sub_runs = plan.plan_sub_runs(config, candidates, args.seeds, args.horizons)
+    sub_runs = plan.plan_sub_runs(config, candidates, args.seeds, horizons)
     costs = _run_all(sub_runs, args, output.with_suffix(".log"))
     rows = compare(sub_runs)
-    command.print_table(
-        f"WALK-FORWARD COMPARISON, {args.timerange}", _HEADERS, [_cells(row) for row in rows]
-    )
-    print(_NOTE)
+    for label in args.labels or asked_for(row.label for row in rows):
+        _print_label(label, [row for row in rows if row.label == label], args.timerange)
     seconds = {candidate.name: _core_seconds(candidate, costs) for candidate in candidates}
     for name, cost in seconds.items():
         print(f"{name}: {cost:.1f} s of a core for a training")
@@ -105,6 +127,33 @@ def run_evaluate(args: argparse.Namespace) -> int:
         temporary.write_text(json.dumps(plain(content), indent=2) + "\n", encoding="utf-8")
     print(f"Figures: {output}")
     return 0
+
+
+def _check_settings(
+    config: dict[str, Any], candidates: Sequence[plan.Candidate], horizons: Sequence[int]
+) -> None:
+    """Refuse settings of the LSTM, before anything is trained.
+
+    :raises SettingsError: If there are problems, or the strategy sets no labels.
+    """
+    for candidate, horizon in itertools.product(candidates, horizons):
+        if candidate.freqaimodel in plan.OWN:
+            features = config["freqai"]["feature_parameters"] | {"label_period_candles": horizon}
+            section = config["freqai"] | {
+                "feature_parameters": features,
+                "model_training_parameters": candidate.parameters,
+            }
+            read_settings(section, timeframe_to_seconds(config["timeframe"]))
+
+
+def _print_label(label: str, rows: Sequence[Row], timerange: str) -> None:
+    of_classes = rows[0].is_of_classes
+    command.print_table(
+        f"WALK-FORWARD COMPARISON OF {label}, {timerange}",
+        _CLASS_HEADERS if of_classes else _HEADERS,
+        [_cells(row) for row in rows],
+    )
+    print(_CLASS_NOTE if of_classes else _NOTE)
 
 
 def _run_all(
@@ -133,18 +182,21 @@ def _core_seconds(
 
 
 def _cells(row: Row) -> list[Any]:
-    gain = f"{row.gain.value:.3f} ± {row.gain.standard_error:.3f}"
+    first, *others = CLASS_FIGURES if row.is_of_classes else FIGURES
+    digits = 4 if row.is_of_classes else 3
+    gain = f"{row.gain.value:.{digits}f} ± {row.gain.standard_error:.{digits}f}"
     return [
         row.horizon,
         row.pair,
         row.model,
-        _cell(row.figures["correlation"]),
+        _cell(row.figures[first], digits),
         "-" if math.isnan(row.gain.standard_error) else gain,
-        *(_cell(row.figures[name]) for name in FIGURES[1:]),
+        *(_cell(row.figures[name], digits) for name in others),
     ]
 
 
-def _cell(spread: Spread) -> str:
+def _cell(spread: Spread, digits: int) -> str:
     if math.isnan(spread.mean):
         return "-"
-    return f"{spread.mean:.3f}" + ("" if math.isnan(spread.std) else f" ± {spread.std:.3f}")
+    std = "" if math.isnan(spread.std) else f" ± {spread.std:.{digits}f}"
+    return f"{spread.mean:.{digits}f}{std}"

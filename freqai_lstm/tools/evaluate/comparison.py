@@ -10,14 +10,16 @@ import pandas as pd
 from freqai_lstm.score import forward_return
 from freqai_lstm.tools import statistics
 from freqai_lstm.tools.evaluate.plan import SubRun, by_pair_and_horizon
-from freqai_lstm.tools.predictions import PairPredictions, load_predictions
+from freqai_lstm.tools.predictions import PairPredictions, Predictions, load_predictions
 
 PERSISTENCE = "persistence"
+BASE_RATES = "base rates"
 ALL_PAIRS = "mean"
 FIGURES = (
     *("correlation", "window_correlation", "r_squared", "sign_accuracy"),
     *("rank_ic", "return_rank_ic"),
 )
+CLASS_FIGURES = ("log_loss", "brier", "accuracy")
 
 
 @dataclass(frozen=True)
@@ -30,77 +32,119 @@ class Spread:
 
 @dataclass(frozen=True)
 class Row:
-    """How good a model was on a pair, or on the mean over pairs, at one horizon.
+    """How good a model was at a label of a pair, or on the mean over pairs, at one horizon.
 
-    ``gain`` is the mean correlation less that of persistence, with the error of the candles; the
-    spread of the other figures is that of the seeds.
+    ``gain`` is the mean correlation less that of persistence, or of classes the log loss of the
+    base rates less the model's, with the error of the candles; the spread of the other figures is
+    that of the seeds.
     """
 
     horizon: int
+    label: str
     pair: str
     model: str
     candles: int
     figures: Mapping[str, Spread]
     gain: statistics.Estimate
 
+    @property
+    def is_of_classes(self) -> bool:
+        """Whether the label is one of classes."""
+        return "log_loss" in self.figures
+
 
 @dataclass(frozen=True)
 class _Scored:
-    """The figures of one forecast of one pair, and its correlation to average."""
+    """The figures of one forecast of one label, and the one that gains are taken of.
+
+    :ivar overlap: How many candles ahead the label looks.
+    :ivar sign: -1 where the smaller figure is the better one.
+    """
 
     figures: Mapping[str, float]
-    correlation: statistics.Statistic
+    measured: statistics.Statistic
+    overlap: int
+    sign: int = 1
 
 
 def compare(sub_runs: Sequence[SubRun]) -> list[Row]:
-    """Return a row for each horizon, pair and model, and of several pairs the mean.
+    """Return a row for each horizon, label, pair and model, and of several pairs the mean.
 
     Beside each model with several seeds stands the mean of its predictions over the seeds.
     """
     rows: list[Row] = []
-    scored: dict[int, dict[str, list[list[_Scored]]]] = {}
-    candles: dict[int, int] = {}
+    scored: dict[tuple[int, str], dict[str, list[list[_Scored]]]] = {}
+    candles: dict[tuple[int, str], int] = {}
     for horizon, pair, runs in by_pair_and_horizon(sub_runs):
-        forecasts, compared = _score_pair(runs)
-        persistence = forecasts[PERSISTENCE]
-        candles[horizon] = candles.get(horizon, 0) + compared
-        for model, seeds in forecasts.items():
-            rows.append(_row(horizon, pair, model, compared, [seeds], [persistence]))
-            scored.setdefault(horizon, {}).setdefault(model, []).append(seeds)
-    for horizon, models in scored.items():
+        # A strategy's labels are the same whatever predicts them.
+        predictions = [load_predictions(run.config) for run in runs]
+        for label in predictions[0]:
+            forecasts, compared = _score_pair(label, runs, predictions)
+            key = (horizon, label)
+            candles[key] = candles.get(key, 0) + compared
+            yardstick = next(reversed(forecasts))
+            for model, seeds in forecasts.items():
+                rows.append(_row(key, pair, model, compared, [seeds], [forecasts[yardstick]]))
+                scored.setdefault(key, {}).setdefault(model, []).append(seeds)
+    for key, models in scored.items():
+        yardstick = next(reversed(models))
         # The mean over one pair is that pair.
-        for model, pairs in models.items() if len(models[PERSISTENCE]) > 1 else ():
-            rows.append(
-                _row(horizon, ALL_PAIRS, model, candles[horizon], pairs, models[PERSISTENCE])
-            )
-    return sorted(rows, key=lambda row: row.horizon)
+        for model, pairs in models.items() if len(models[yardstick]) > 1 else ():
+            rows.append(_row(key, ALL_PAIRS, model, candles[key], pairs, models[yardstick]))
+    order = list(dict.fromkeys(row.label for row in rows))
+    return sorted(rows, key=lambda row: (row.horizon, order.index(row.label)))
 
 
-def _score_pair(runs: Sequence[SubRun]) -> tuple[dict[str, list[_Scored]], int]:
-    """Return the figures of every forecast of a pair, seed by seed, and the candles compared."""
-    predictions = [load_predictions(run.config)[0] for run in runs]
-    common = predictions[0].trusted
-    for others in predictions[1:]:
+def _score_pair(
+    label: str, runs: Sequence[SubRun], predictions: Sequence[Predictions]
+) -> tuple[dict[str, list[_Scored]], int]:
+    """Return the figures of every forecast, seed by seed, the yardstick last, and the candles."""
+    pairs = [each[label][0] for each in predictions]
+    first = pairs[0]
+    common = first.trusted
+    for others in pairs[1:]:
         common &= others.trusted.reindex(common.index, fill_value=False)
     models: dict[str, list[pd.DataFrame]] = {}
-    for run, pair in zip(runs, predictions, strict=True):
-        models.setdefault(run.candidate, []).append(pair.candles.where(common))
-    first = predictions[0]
+    for run, pair in zip(runs, pairs, strict=True):
+        models.setdefault(run.candidate, []).append(
+            pair.candles[common.reindex(pair.candles.index)]
+        )
     forecasts = {}
     for model, seeds in models.items():
         forecasts[model] = [_score(first, frame) for frame in seeds]
         if len(seeds) > 1:
-            forecasts[f"{model}, seeds averaged"] = [_score(first, _average(seeds))]
-    present = first.candles.where(common)[["window", "true", "present"]]
-    forecasts[PERSISTENCE] = [_score(first, present.rename(columns={"present": "predicted"}))]
+            forecasts[f"{model}, seeds averaged"] = [_score(first, _average(first, seeds))]
+    known = first.candles[common]
+    if first.classes:
+        rates = {f"p_{name}": known[f"mean_{name}"] for name in first.classes}
+        likeliest = statistics.base_rates(known, first.classes).idxmax(axis=1)
+        forecasts[BASE_RATES] = [_score(first, known.assign(predicted=likeliest, **rates))]
+    else:
+        present = known[["window", "true", "present"]].rename(columns={"present": "predicted"})
+        forecasts[PERSISTENCE] = [_score(first, present)]
     return forecasts, int(common.sum())
 
 
-def _score(pair: PairPredictions, frame: pd.DataFrame) -> _Scored:
+def _score(pair: PairPredictions, compared: pd.DataFrame) -> _Scored:
+    """Return the figures of a forecast.
+
+    :param compared: The candles that all predicted.
+    """
+    index = pair.candles.index
+    if pair.classes:
+        forecast = statistics.probabilities(compared, pair.classes)
+        losses = statistics.log_loss(forecast, compared["true"])
+        figures = {
+            "log_loss": float(losses.mean()),
+            "brier": float(statistics.brier_score(forecast, compared["true"]).mean()),
+            "accuracy": float((compared["predicted"] == compared["true"]).mean()),
+        }
+        return _Scored(figures, statistics.mean(losses.reindex(index)), pair.horizon, sign=-1)
+    # What was not compared still separates its neighbours.
+    frame = compared.reindex(index)
     predicted, true = frame["predicted"], frame["true"]
-    ahead = max(pair.horizon, 1)
-    returns = forward_return(pair.closes, ahead).reindex(frame.index)
-    predicted_return = frame.get("predicted_return", pd.Series(math.nan, frame.index))
+    returns = forward_return(pair.closes, max(pair.horizon, 1)).reindex(index)
+    predicted_return = frame.get("predicted_return", pd.Series(math.nan, index))
     measured = statistics.correlation(predicted, true)
     figures = {
         "correlation": measured.value,
@@ -110,7 +154,7 @@ def _score(pair: PairPredictions, frame: pd.DataFrame) -> _Scored:
         "rank_ic": statistics.rank_correlation(predicted, returns).value,
         "return_rank_ic": statistics.rank_correlation(predicted_return, returns).value,
     }
-    return _Scored(figures, measured)
+    return _Scored(figures, measured, pair.horizon)
 
 
 def _window_correlation(frame: pd.DataFrame) -> float:
@@ -124,33 +168,39 @@ def _window_correlation(frame: pd.DataFrame) -> float:
     return float(np.mean(defined)) if defined else math.nan
 
 
-def _average(seeds: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def _average(pair: PairPredictions, seeds: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return the predictions of the seeds averaged candle by candle."""
-    columns = seeds[0].columns.intersection(["predicted", "predicted_return"])
-    return seeds[0].assign(
+    names = [f"p_{name}" for name in pair.classes] or ["predicted", "predicted_return"]
+    columns = seeds[0].columns.intersection(names)
+    averaged = seeds[0].assign(
         **{column: sum(frame[column] for frame in seeds) / len(seeds) for column in columns}
     )
+    if pair.classes:
+        likeliest = statistics.probabilities(averaged, pair.classes).idxmax(axis=1)
+        averaged = averaged.assign(predicted=likeliest)
+    return averaged
 
 
 def _row(
-    horizon: int,
+    key: tuple[int, str],
     pair: str,
     model: str,
     candles: int,
     pairs: Sequence[Sequence[_Scored]],
-    persistence: Sequence[Sequence[_Scored]],
+    yardstick: Sequence[Sequence[_Scored]],
 ) -> Row:
     """Return a row from the figures of each pair and seed: pairs are averaged, seeds spread."""
+    horizon, label = key
     figures = {}
-    for name in FIGURES:
+    for name in pairs[0][0].figures:
         by_seed = np.array([[scored.figures[name] for scored in seeds] for seeds in pairs]).mean(0)
         std = float(by_seed.std(ddof=1)) if len(by_seed) > 1 else math.nan
         figures[name] = Spread(float(by_seed.mean()), std)
-    gains = [
-        statistics.mean_statistic([scored.correlation for scored in seeds])
-        - reference[0].correlation
-        for seeds, reference in zip(pairs, persistence, strict=True)
-    ]
-    return Row(
-        horizon, pair, model, candles, figures, statistics.mean_statistic(gains).estimate(horizon)
-    )
+    gains = []
+    for seeds, [reference] in zip(pairs, yardstick, strict=True):
+        ours = statistics.mean_statistic([scored.measured for scored in seeds])
+        theirs = reference.measured
+        gains.append(ours - theirs if reference.sign > 0 else theirs - ours)
+    overlap = max([horizon, *(reference.overlap for [reference] in yardstick)])
+    gain = statistics.mean_statistic(gains).estimate(overlap)
+    return Row(horizon, label, pair, model, candles, figures, gain)

@@ -18,7 +18,7 @@ from freqai_lstm.bridge.digest import featured_by, package_digest
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.tools.candles import stored_candles
 
-LSTM = "PyTorchLSTMRegressor"
+LSTM, LSTM_CLASSIFIER = OWN = ("PyTorchLSTMRegressor", "PyTorchLSTMClassifier")
 _FIELDS = {"freqaimodel", "model_training_parameters", "conv_width"}
 # Keys of the freqai section that decide nothing.
 _NAMES = {"identifier", "tuned_on"}
@@ -45,33 +45,47 @@ class Candidate:
         The others draw from the global generators, which each run seeds as well.
         """
         parameters = copy.deepcopy(dict(self.parameters))
-        if self.freqaimodel == LSTM:
+        if self.freqaimodel in OWN:
             parameters.setdefault("trainer_kwargs", {}).update(seed=seed, progress_bar=False)
         elif self.freqaimodel.startswith("LightGBM"):
             parameters["random_state"] = seed
         return parameters
 
 
-def default_candidates(freqai: Mapping[str, Any]) -> dict[str, Candidate]:
-    """Return the LSTM as configured, and two models that come with freqtrade.
+def default_candidates(config: Mapping[str, Any], is_of_classes: bool) -> dict[str, Candidate]:
+    """Return the LSTM, two models that come with freqtrade, and the configured one, if another.
 
-    LightGBM has its own defaults; the Transformer those of FreqAI's documentation, with the LSTM's
-    window and as many epochs.
+    The LSTM is as configured, or has its defaults where another model is. LightGBM has its own
+    defaults; the Transformer those of FreqAI's documentation, with the LSTM's window and as many
+    epochs.
 
-    :param freqai: The ``freqai`` section of the configuration.
+    :param config: freqtrade's configuration.
+    :param is_of_classes: Whether the strategy's label is one of classes, not a number.
     """
-    lstm = freqai.get("model_training_parameters", {})
+    configured = config.get("freqaimodel") or LSTM
+    parameters = config["freqai"].get("model_training_parameters", {})
+    lstm = parameters if configured in OWN else {}
     window = lstm.get("model_kwargs", {}).get("window_size", 5)
     transformer = {
         "learning_rate": 3e-4,
         "trainer_kwargs": {"n_steps": None, "n_epochs": 10, "batch_size": 64},
         "model_kwargs": {"hidden_dim": 512, "dropout_percent": 0.2, "n_layer": 1},
     }
-    found = (
-        Candidate("lstm", LSTM, lstm),
-        Candidate("lightgbm", "LightGBMRegressorMultiTarget", {"n_jobs": 1, "verbosity": -1}),
-        Candidate("transformer", "PyTorchTransformerRegressor", transformer, window),
-    )
+    lightgbm = {"n_jobs": 1, "verbosity": -1}
+    if is_of_classes:
+        found = [
+            Candidate("lstm", LSTM_CLASSIFIER, lstm),
+            Candidate("lightgbm", "LightGBMClassifier", lightgbm),
+        ]
+    else:
+        found = [
+            Candidate("lstm", LSTM, lstm),
+            Candidate("lightgbm", "LightGBMRegressorMultiTarget", lightgbm),
+            Candidate("transformer", "PyTorchTransformerRegressor", transformer, window),
+        ]
+    if configured not in OWN and configured not in [each.freqaimodel for each in found]:
+        width = config["freqai"].get("conv_width", 1)
+        found.append(Candidate(configured, configured, parameters, width))
     return {candidate.name: candidate for candidate in found}
 
 
@@ -202,7 +216,7 @@ class Digests:
 
         Of the strategy that is what makes features and labels: trading rules do not count.
         """
-        return self._strategy + (package_digest() if candidate.freqaimodel == LSTM else "")
+        return self._strategy + (package_digest() if candidate.freqaimodel in OWN else "")
 
     def candles(self, pair: str) -> str:
         """Return the digest of all candles that a pair's features are made of.

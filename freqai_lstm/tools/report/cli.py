@@ -1,4 +1,4 @@
-"""Write how well a finished backtest predicted and what it traded.
+"""Write what a finished backtest earned, and how well it predicted.
 
 Writes an HTML page that needs no network, and a JSON file beside it. Takes freqtrade's own options:
 use the ones of the backtest.
@@ -10,7 +10,7 @@ from pathlib import Path
 from freqai_lstm.tools.command import add_freqtrade_options, freqai_configuration
 from freqai_lstm.tools.report.gather import gather_report
 from freqai_lstm.tools.report.page import write_json, write_page
-from freqai_lstm.tools.skill import pair_skill, print_skill
+from freqai_lstm.tools.skill import print_skill
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--backtest-result",
         type=Path,
         metavar="FILE",
-        help="freqtrade's result with the trades (the newest in backtest_results)",
+        help="freqtrade's result with the trades (the newest that matches in backtest_results)",
     )
     parser.add_argument(
         "-o",
@@ -43,8 +43,12 @@ def run_report(args: argparse.Namespace) -> int:
     page.parent.mkdir(parents=True, exist_ok=True)
     write_page(report, page)
     write_json(report, page.with_suffix(".json"))
-    print_skill([pair_skill(pair.predictions) for pair in report.pairs], report.horizon)
-    for verdict in report.verdicts:
+    print_skill(
+        {label.label: [pair.predictions for pair in label.pairs] for label in report.labels}
+    )
+    for verdict in [*report.verdicts, *(one for label in report.labels for one in label.verdicts)]:
         print(verdict.text)
+    if isinstance(report.trading, str):
+        print(report.trading)
     print(f"Report: {page} and {page.with_suffix('.json').name}")
     return 0

@@ -1,4 +1,4 @@
-"""The figures of a report: how good each forecast of a pair was, and what its spreads are worth."""
+"""The figures of a label that is a number: how good each forecast was, and what spreads say."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,16 +10,16 @@ from scipy.stats import norm
 
 from freqai_lstm.score import Signals, forward_return
 from freqai_lstm.tools import statistics
-from freqai_lstm.tools.predictions import SCORE, PairPredictions
+from freqai_lstm.tools.predictions import PairPredictions
 
 RETURN_HORIZONS = (1, 4, 12, 24)
 """Candles ahead at which the score is compared with forward returns."""
 
 FORECASTS = {"model": "predicted", "persistence": "present", "truth": "true"}
-"""The forecasts of the score h candles ahead, and the columns they are in.
+"""The forecasts of a label h candles ahead, and the columns they are in.
 
-``persistence`` takes the true present score for the forecast. ``truth`` is the score that came
-true: no forecast can be better, and ahead of time nobody has it.
+``persistence`` takes the newest label that is known for the forecast. ``truth`` is the label that
+came true: no forecast can be better, and ahead of time nobody has it.
 """
 
 ALL_LABELS = "all labels"
@@ -44,7 +44,7 @@ class SpreadFigures:
 
 
 def pair_spreads(pair: PairPredictions) -> dict[str, SpreadFigures]:
-    """Return the figures of the score, of all labels and of each; none for a single network."""
+    """Return the figures of the label and of its components; none for a single network."""
     return {
         name: _figures(frames, pair.horizon)
         for name, frames in _frames(pair).items()
@@ -53,9 +53,9 @@ def pair_spreads(pair: PairPredictions) -> dict[str, SpreadFigures]:
 
 
 def overall_spreads(pairs: Sequence[PairPredictions]) -> dict[str, SpreadFigures]:
-    """Return the mean figures over pairs, of the score and of all labels."""
+    """Return the mean figures over pairs, of the label and of all labels."""
     figures = {}
-    for name in (SCORE, ALL_LABELS):
+    for name in (pairs[0].label, ALL_LABELS):
         frames = [frame for pair in pairs for frame in _frames(pair).get(name, ())]
         if compared := [frame for frame in frames if len(frame.dropna())]:
             figures[name] = _figures(compared, pairs[0].horizon)
@@ -65,13 +65,13 @@ def overall_spreads(pairs: Sequence[PairPredictions]) -> dict[str, SpreadFigures
 def coverage(pair: PairPredictions) -> pd.DataFrame:
     """Return the shares of candles whose truth lies within so many spreads of the prediction.
 
-    :return: Columns ``score``, ``all labels`` and ``normal``, what a normal error would have; by
+    :return: Columns of the label, ``all labels`` and ``normal``, what a normal error would have; by
         multiple of the spread.
     """
     frames = _frames(pair)
     shares = {
         name: [_within(frames[name], multiple) for multiple in _MULTIPLES]
-        for name in (SCORE, ALL_LABELS)
+        for name in (pair.label, ALL_LABELS)
     }
     return pd.DataFrame(shares, _MULTIPLES).assign(normal=list(map(normal_share, _MULTIPLES)))
 
@@ -86,9 +86,9 @@ def _frames(pair: PairPredictions) -> dict[str, list[pd.DataFrame]]:
     if not pair.errors:
         return {}
     compared = {name: frame.where(pair.trusted) for name, frame in pair.errors.items()}
-    labels = {name: frame for name, frame in compared.items() if name != SCORE}
-    single = {name: [frame] for name, frame in labels.items()}
-    return {SCORE: [compared[SCORE]], ALL_LABELS: list(labels.values())} | single
+    parts = {name: frame for name, frame in compared.items() if name != pair.label} or compared
+    single = {name: [frame] for name, frame in compared.items() if name in parts}
+    return {pair.label: [compared[pair.label]], ALL_LABELS: list(parts.values())} | single
 
 
 def _figures(frames: Sequence[pd.DataFrame], overlap_candles: int) -> SpreadFigures:
@@ -120,7 +120,7 @@ class Forecast:
     """How good one forecast was over some candles.
 
     ``correlation``, ``r_squared``, ``sign_accuracy`` and ``calibration`` compare it with the true
-    score h candles ahead. ``rank_ic`` is its rank correlation with forward returns, by candles
+    label h candles ahead. ``rank_ic`` is its rank correlation with forward returns, by candles
     ahead.
     """
 
@@ -158,7 +158,7 @@ class Period:
 class PairFigures:
     """The figures of a pair: over all candles, and for each training window by its stamp.
 
-    ``spreads`` are those of an ensemble, by label, for the score and for all labels.
+    ``spreads`` are those of an ensemble: of the label, of its components and their mean.
     """
 
     pair: str
@@ -171,7 +171,7 @@ class PairFigures:
 class OverallFigures:
     """Means over all pairs, with errors that count a candle once however many pairs have it.
 
-    ``spreads`` are those of the score and the mean over all labels; empty for single networks.
+    ``spreads`` are those of the label and the mean over all labels; empty for single networks.
     """
 
     correlation: statistics.Estimate
@@ -216,8 +216,9 @@ def _period(pair: PairPredictions, signals: Signals | None, chosen: pd.Series) -
         name: statistics.correlation(frame[column], frame["true"])
         for name, column in FORECASTS.items()
     }
-    traded = frame["predicted"] * frame["to_traded"]
-    above, below = signals.crossings(traded) if signals else (None, None)
+    above = below = None
+    if signals and "to_traded" in frame:
+        above, below = signals.crossings(frame["predicted"] * frame["to_traded"])
     spread = float(frame["true"].std())
     return Period(
         start=candles.index[0],

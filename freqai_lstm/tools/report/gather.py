@@ -1,4 +1,4 @@
-"""Gathers all that a report says of a finished backtest: forecasts, trades, trainings."""
+"""Gathers all that a report says of a finished backtest: trades, forecasts, trainings."""
 
 import logging
 import pickle
@@ -7,19 +7,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
-from freqtrade.data import btanalysis
 
 from freqai_lstm.bridge.folders import identifier_folder, model_file
-from freqai_lstm.exceptions import SkillError
+from freqai_lstm.bridge.offline import load_labelling_strategy
 from freqai_lstm.model.training import TrainingHistory
 from freqai_lstm.score import Signals
 from freqai_lstm.tools.predictions import (
+    SCORE,
     PairPredictions,
+    asked_for,
     load_predictions,
     strategy_signals,
+    strategy_weights,
     training_stamps,
+)
+from freqai_lstm.tools.report import verdicts
+from freqai_lstm.tools.report.classes import (
+    ClassFigures,
+    OverallClassFigures,
+    class_figures,
+    overall_class_figures,
 )
 from freqai_lstm.tools.report.figures import (
     OverallFigures,
@@ -27,107 +35,18 @@ from freqai_lstm.tools.report.figures import (
     overall_figures,
     pair_figures,
 )
-from freqai_lstm.tools.report.verdicts import (
-    Verdict,
-    overall_verdicts,
-    pair_verdicts,
-    tuning_verdicts,
-)
+from freqai_lstm.tools.report.money import TradingResult, load_trades
+from freqai_lstm.tools.report.verdicts import Verdict
+from freqai_lstm.tools.skill import Skill, pair_skill
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class TradingResult:
-    """What a backtest traded; fractions, in freqtrade's words.
-
-    ``equity`` is the account after each closed trade, ``held`` the same money spread evenly over
-    the pairs at the first candle; both start at 1. ``exposure`` is the share of pair-candles in a
-    trade.
-    """
-
-    trades: pd.DataFrame
-    equity: pd.Series
-    held: pd.Series
-    figures: Mapping[str, float]
-
-
-def load_trades(
-    config: Mapping[str, Any], pairs: Sequence[PairPredictions], file: Path | None = None
-) -> TradingResult | str:
-    """Return what the backtest traded, or a sentence on why that is not known.
-
-    :param config: freqtrade's configuration, with the backtest's ``timerange``.
-    :param file: freqtrade's result file; the newest one if omitted, and then only if it belongs
-        to this identifier and timerange.
-    :raises SkillError: If a given file cannot be read, or is of another identifier or timerange.
-    """
-    folder = Path(config["user_data_dir"]) / "backtest_results"
-    try:
-        path = file or folder / btanalysis.get_latest_backtest_filename(folder)
-        stats = btanalysis.load_backtest_stats(path)
-    except ValueError as error:
-        if file is not None:
-            raise SkillError(f"--backtest-result {file}: cannot be read: {error}") from error
-        return f"Trades and equity are left out: {error}"
-    strategy, result = next(iter(stats["strategy"].items()))
-    wanted = (config["freqai"]["identifier"], config["timerange"])
-    found = (result.get("freqai_identifier"), result.get("timerange"))
-    if found != wanted:
-        problem = (
-            f"{path} must be of identifier {wanted[0]!r} and timerange {wanted[1]!r}, "
-            f"was of {found[0]!r} and {found[1]!r}"
-        )
-        if file is not None:
-            raise SkillError(problem)
-        return f"Trades and equity are left out: {problem}."
-    return _trading_result(btanalysis.load_backtest_data(path, strategy), result, pairs)
-
-
-def _trading_result(
-    trades: pd.DataFrame, result: Mapping[str, Any], pairs: Sequence[PairPredictions]
-) -> TradingResult:
-    closes = pd.DataFrame({pair.pair: pair.candles["close"] for pair in pairs}).ffill()
-    held = (closes / closes.bfill().iloc[0]).mean(axis="columns")
-    start = pd.Series([1.0], index=closes.index[:1])
-    if len(trades):
-        profit = trades.groupby("close_date")["profit_abs"].sum().cumsum()
-        equity = pd.concat([start, 1 + profit / result["starting_balance"]])
-        held_for = pd.Timedelta((trades["close_date"] - trades["open_date"]).sum())
-        exposure = held_for / ((closes.index[-1] - closes.index[0]) * len(pairs))
-    else:
-        equity, exposure = start, 0.0
-    figures = {
-        "trades": len(trades),
-        "profit": float(result["profit_total"]),
-        "max_drawdown": float(result["max_drawdown_account"]),
-        "sharpe": float(result["sharpe"]),
-        "daily_sharpe": daily_sharpe(equity, held.index),
-        "exposure": float(exposure),
-        "held_profit": float(held.iloc[-1] - 1),
-        "held_max_drawdown": float((1 - held / held.cummax()).max()),
-        "held_daily_sharpe": daily_sharpe(held, held.index),
-    }
-    return TradingResult(trades, equity, held, figures)
-
-
-def daily_sharpe(equity: pd.Series, candles: pd.Index) -> float:
-    """Return mean over standard deviation of the days' returns, for a year; NaN without trades.
-
-    :param equity: The account, by time.
-    :param candles: Opening times of all candles, since an idle day counts as well.
-    """
-    days = pd.DatetimeIndex(candles).floor("D").unique()
-    closed_on = pd.DatetimeIndex(equity.index).floor("D")
-    closing = equity.groupby(closed_on).last().reindex(days).ffill()
-    returns = closing.pct_change().dropna()
-    deviation = returns.std()
-    return float(returns.mean() / deviation * 365**0.5) if deviation > 0 else float("nan")
-
-
-@dataclass(frozen=True)
 class TrainingCurve:
-    """The losses of one training, epoch by epoch; mean squared errors of scaled labels."""
+    """The losses of one training, epoch by epoch: mean squared errors of scaled labels, or of
+    classes cross-entropies.
+    """
 
     window: int
     train_loss: list[float]
@@ -147,74 +66,119 @@ class TrainingCurve:
 
 @dataclass(frozen=True)
 class PairReport:
-    """What is known of one pair."""
+    """What is known of one label of one pair."""
 
     predictions: PairPredictions
-    figures: PairFigures
+    figures: PairFigures | ClassFigures
     verdicts: Sequence[Verdict]
-    curves: Sequence[TrainingCurve]
+
+
+@dataclass(frozen=True)
+class LabelReport:
+    """What is known of a label that a trader asks about."""
+
+    label: str
+    horizon: int
+    classes: Sequence[str]
+    overall: OverallFigures | OverallClassFigures
+    verdicts: Sequence[Verdict]
+    pairs: Sequence[PairReport]
 
 
 @dataclass(frozen=True)
 class BacktestReport:
     """What is known of a finished backtest.
 
-    ``trading`` is a sentence where the trades are not known.
+    ``components`` are the skills of the labels that a score is composed of. ``trading`` is a
+    sentence where the trades are not known. ``weights`` are those of the score, ``signals`` the
+    thresholds on it, None where the strategy has none.
     """
 
     identifier: str
     timerange: str
     timeframe: str
-    strategy: str | None
+    strategy: str
     model: str | None
-    horizon: int
-    weights: Sequence[float]
+    weights: Sequence[float] | None
     signals: Signals | None
-    overall: OverallFigures
     verdicts: Sequence[Verdict]
-    pairs: Sequence[PairReport]
-    missing_pairs: Sequence[str]
     trading: TradingResult | str
+    labels: Sequence[LabelReport]
+    components: Mapping[str, Sequence[Skill]]
+    curves: Mapping[str, Sequence[TrainingCurve]]
+    missing_pairs: Sequence[str]
 
 
 def gather_report(config: Mapping[str, Any], result_file: Path | None = None) -> BacktestReport:
     """Return the report of a finished backtest.
 
     :param config: freqtrade's configuration, with the backtest's ``timerange``.
-    :param result_file: freqtrade's result of it; the newest if omitted.
+    :param result_file: freqtrade's result of it; the newest that matches if omitted.
     :raises SkillError: If the backtest left no predictions, or the given result is of another one.
     """
-    weights, signals = strategy_signals(config)
-    predictions = load_predictions(config, weights)
-    horizon = predictions[0].horizon
-    figures = [pair_figures(pair, signals) for pair in predictions]
-    overall = overall_figures(predictions)
-    known = {pair.pair for pair in predictions}
+    strategy = load_labelling_strategy(config)
+    predictions = load_predictions(config, strategy)
+    asked = asked_for(predictions)
+    signals = strategy_signals(strategy) if SCORE in predictions else None
+    pairs = {pair.pair: pair for pair in predictions[asked[0]]}
+    trading = load_trades(
+        config, {name: pair.candles["close"] for name, pair in pairs.items()}, result_file
+    )
+    expected = {name: _expected_windows(config, pair) for name, pair in pairs.items()}
     return BacktestReport(
         identifier=config["freqai"]["identifier"],
         timerange=config["timerange"],
         timeframe=config["timeframe"],
-        strategy=config.get("strategy"),
+        strategy=config["strategy"],
         model=config.get("freqaimodel"),
-        horizon=horizon,
-        weights=weights,
+        weights=strategy_weights(strategy) if SCORE in predictions else None,
         signals=signals,
-        overall=overall,
         verdicts=[
-            *tuning_verdicts(config["freqai"].get("tuned_on"), config["timerange"]),
-            *overall_verdicts(overall, figures, horizon),
+            *verdicts.tuning_verdicts(config["freqai"].get("tuned_on"), config["timerange"]),
+            *(verdicts.money_verdicts(trading) if isinstance(trading, TradingResult) else ()),
         ],
-        pairs=[
+        trading=trading,
+        labels=[_label_report(label, predictions[label], signals, expected) for label in asked],
+        components={
+            label: [pair_skill(pair) for pair in of_label]
+            for label, of_label in predictions.items()
+            if label not in asked
+        },
+        curves={name: training_curves(config, name, pair.windows) for name, pair in pairs.items()},
+        missing_pairs=[pair for pair in config["exchange"]["pair_whitelist"] if pair not in pairs],
+    )
+
+
+def _label_report(
+    label: str,
+    pairs: Sequence[PairPredictions],
+    signals: Signals | None,
+    expected_windows: Mapping[str, int],
+) -> LabelReport:
+    horizon, classes = max(pair.horizon for pair in pairs), pairs[0].classes
+    overall: OverallFigures | OverallClassFigures
+    figures: Sequence[PairFigures | ClassFigures]
+    if classes:
+        overall, figures = overall_class_figures(pairs), [*map(class_figures, pairs)]
+        judged = verdicts.class_verdicts(overall, label, len(pairs))
+    else:
+        numbers = [pair_figures(pair, signals) for pair in pairs]
+        overall, figures = overall_figures(pairs), numbers
+        judged = verdicts.overall_verdicts(overall, numbers, label, horizon)
+    return LabelReport(
+        label,
+        horizon,
+        classes,
+        overall,
+        judged,
+        [
             PairReport(
-                predictions=pair,
-                figures=of_pair,
-                verdicts=pair_verdicts(of_pair, horizon, _expected_windows(config, pair)),
-                curves=training_curves(config, pair.pair, pair.windows),
+                pair,
+                of_pair,
+                verdicts.pair_verdicts(of_pair, label, horizon, expected_windows[pair.pair]),
             )
-            for pair, of_pair in zip(predictions, figures, strict=True)
+            for pair, of_pair in zip(pairs, figures, strict=True)
         ],
-        missing_pairs=[pair for pair in config["exchange"]["pair_whitelist"] if pair not in known],
-        trading=load_trades(config, predictions, result_file),
     )
 
 

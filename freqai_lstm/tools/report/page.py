@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -12,8 +13,10 @@ from plotly.offline import get_plotlyjs
 
 from freqai_lstm.files import replacing
 from freqai_lstm.tools.report import plots
-from freqai_lstm.tools.report.figures import RETURN_HORIZONS
-from freqai_lstm.tools.report.gather import BacktestReport, PairReport, TradingResult
+from freqai_lstm.tools.report.classes import ClassFigures
+from freqai_lstm.tools.report.figures import RETURN_HORIZONS, OverallFigures, PairFigures
+from freqai_lstm.tools.report.gather import BacktestReport, LabelReport, PairReport
+from freqai_lstm.tools.report.money import TRADE_COLUMNS, TradingResult
 from freqai_lstm.tools.statistics import Estimate, plain
 
 _NONE = "-"
@@ -29,13 +32,24 @@ def write_page(report: BacktestReport, file: Path) -> None:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": _number, "share": _share, "estimate": _estimate}
+    environment.filters |= {"signed": _signed, "day": plots.day}
     page = environment.get_template("page.html").render(
         report=report,
         trading=report.trading if isinstance(report.trading, TradingResult) else None,
         horizons=RETURN_HORIZONS,
-        forecasts=_forecast_names(report.horizon),
-        overall_plots=dict(_overall_plots(report)),
-        pair_plots=[dict(_pair_plots(report, pair)) for pair in report.pairs],
+        json_file=file.with_suffix(".json").name,
+        money_plots=dict(_money_plots(report)),
+        label_plots=[dict(_label_plots(label)) for label in report.labels],
+        pair_plots=[
+            [dict(_pair_plots(report, label, pair)) for pair in label.pairs]
+            for label in report.labels
+        ],
+        training_plots={
+            name: _embedded(plots.training_plot(curves))
+            for name, curves in report.curves.items()
+            if curves
+        },
+        forecast_names=_forecast_names,
         line_points=plots.LINE_POINTS,
         scatter_points=plots.SCATTER_POINTS,
         plotly=get_plotlyjs(),
@@ -44,27 +58,33 @@ def write_page(report: BacktestReport, file: Path) -> None:
         temporary.write_text(page, encoding="utf-8")
 
 
-def _forecast_names(horizon: int) -> dict[str, str]:
+def _forecast_names(label: LabelReport) -> dict[str, str]:
     """Return the forecasts worth showing; of the present candle, persistence is the truth."""
-    if not horizon:
-        return {"model": "model", "truth": "true present score"}
+    if not label.horizon:
+        return {"model": "model", "truth": f"true present {label.label}"}
     return {
         "model": "model",
-        "persistence": "persistence (true present score)",
-        "truth": f"true score {horizon} ahead (hindsight)",
+        "persistence": f"persistence (newest known {label.label})",
+        "truth": f"true {label.label} (hindsight)",
     }
 
 
-def _overall_plots(report: BacktestReport) -> Iterator[tuple[str, str]]:
+def _money_plots(report: BacktestReport) -> Iterator[tuple[str, str]]:
     if isinstance(report.trading, TradingResult):
         yield "Equity against buying and holding", _embedded(plots.equity_plot(report.trading))
-    if report.horizon:
-        figures = [pair.figures for pair in report.pairs]
-        yield "Correlation with the true score", _embedded(plots.correlation_plot(figures))
-    overall = report.overall
+        yield "Drawdown", _embedded(plots.drawdown_plot(report.trading))
+
+
+def _label_plots(label: LabelReport) -> Iterator[tuple[str, str]]:
+    if not isinstance(label.overall, OverallFigures):
+        return
+    if label.horizon:
+        figures = [pair.figures for pair in label.pairs if isinstance(pair.figures, PairFigures)]
+        yield "Correlation with the truth", _embedded(plots.correlation_plot(figures))
+    overall = label.overall
     series = {
         "model": (plots.MODEL, overall.rank_ic["model"]),
-        "present score": (plots.PERSISTENCE, overall.rank_ic["persistence"]),
+        "persistence": (plots.PERSISTENCE, overall.rank_ic["persistence"]),
     }
     if overall.return_head is not None:
         series["return head"] = (plots.RETURN_HEAD, overall.return_head)
@@ -74,17 +94,20 @@ def _overall_plots(report: BacktestReport) -> Iterator[tuple[str, str]]:
     )
 
 
-def _pair_plots(report: BacktestReport, pair: PairReport) -> Iterator[tuple[str, str]]:
+def _pair_plots(
+    report: BacktestReport, label: LabelReport, pair: PairReport
+) -> Iterator[tuple[str, str]]:
     trades = report.trading.trades if isinstance(report.trading, TradingResult) else None
     timeline = plots.timeline_plot(pair.predictions, report.signals, trades)
-    yield "Price, trades and the score that is traded", _embedded(timeline)
+    yield f"Price, trades and {label.label}", _embedded(timeline)
+    if isinstance(pair.figures, ClassFigures):
+        yield "Reliability", _embedded(plots.reliability_plot(pair.figures.reliability))
+        return
     if pair.figures.whole.compared:
-        yield "Predicted against true score", _embedded(plots.scatter_plot(pair.predictions))
+        yield "Predicted against true", _embedded(plots.scatter_plot(pair.predictions))
         yield "Calibration", _embedded(plots.calibration_plot(pair.figures))
     if pair.figures.spreads:
         yield "Spread against error", _embedded(plots.coverage_plot(pair.predictions))
-    if pair.curves:
-        yield "Training", _embedded(plots.training_plot(pair.curves))
 
 
 def _embedded(figure: go.Figure) -> str:
@@ -100,6 +123,10 @@ def _share(value: float | None) -> str:
     return _NONE if value is None or math.isnan(value) else f"{100 * value:.1f} %"
 
 
+def _signed(value: float | None) -> str:
+    return _NONE if value is None or math.isnan(value) else f"{100 * value:+.1f} %"
+
+
 def _estimate(estimate: Estimate) -> str:
     if math.isnan(estimate.value):
         return _NONE
@@ -109,29 +136,48 @@ def _estimate(estimate: Estimate) -> str:
 
 
 def write_json(report: BacktestReport, file: Path) -> None:
-    """Write all figures and verdicts, without the candles, as JSON.
+    """Write all figures, verdicts and trades, without the candles, as JSON.
 
     What is not defined is null.
     """
     content = {
         field.name: plain(getattr(report, field.name))
         for field in fields(report)
-        if field.name not in ("pairs", "trading")
+        if field.name not in ("labels", "trading", "curves")
     }
-    content["pairs"] = [
-        plain(vars(pair.figures))
-        | {
-            "verdicts": plain(pair.verdicts),
-            "trainings": [
-                plain(curve) | {"epochs": curve.epochs, "best_epoch": curve.best_epoch}
-                for curve in pair.curves
-            ],
-        }
-        for pair in report.pairs
-    ]
-    trading = report.trading
-    content["trading"] = plain(trading.figures) if isinstance(trading, TradingResult) else None
+    content["labels"] = {label.label: _plain_label(label) for label in report.labels}
+    content["trainings"] = {
+        pair: [
+            plain(curve) | {"epochs": curve.epochs, "best_epoch": curve.best_epoch}
+            for curve in curves
+        ]
+        for pair, curves in report.curves.items()
+    }
+    content["trading"] = (
+        _plain_trading(report.trading) if isinstance(report.trading, TradingResult) else None
+    )
     with replacing(file) as temporary:
         temporary.write_text(
             json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8"
         )
+
+
+def _plain_label(label: LabelReport) -> dict[str, Any]:
+    names = ("horizon", "classes", "overall", "verdicts")
+    return {name: plain(getattr(label, name)) for name in names} | {
+        "pairs": [
+            plain(vars(one.figures)) | {"verdicts": plain(one.verdicts)} for one in label.pairs
+        ]
+    }
+
+
+def _plain_trading(trading: TradingResult) -> dict[str, Any]:
+    trades = trading.trades.reindex(columns=[*TRADE_COLUMNS])
+    return {
+        "file": trading.file,
+        **plain(trading.figures),
+        "months": {month: plain(row.to_dict()) for month, row in trading.months.iterrows()},
+        "pairs": plain(trading.pairs),
+        "exits": plain(trading.exits),
+        "list": [plain(trade) for trade in trades.to_dict("records")],
+    }

@@ -8,10 +8,11 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from freqai_lstm.score import Signals
-from freqai_lstm.tools.predictions import SCORE, PairPredictions
+from freqai_lstm.tools.predictions import PairPredictions
 from freqai_lstm.tools.report.figures import ALL_LABELS, PairFigures, coverage
-from freqai_lstm.tools.report.gather import TradingResult, TrainingCurve
-from freqai_lstm.tools.statistics import Estimate
+from freqai_lstm.tools.report.gather import TrainingCurve
+from freqai_lstm.tools.report.money import TradingResult
+from freqai_lstm.tools.statistics import CalibrationBin, Estimate
 
 LINE_POINTS = 2000
 SCATTER_POINTS = 1000
@@ -40,8 +41,8 @@ def rank_ic_plot(series: Mapping[str, tuple[str, Mapping[int, Estimate]]]) -> go
 
 
 def correlation_plot(pairs: Sequence[PairFigures]) -> go.Figure:
-    """Draw each pair's correlation with the true score, beside that of persistence."""
-    figure = _figure("", "correlation with the true score")
+    """Draw each pair's correlation with the true label, beside that of persistence."""
+    figure = _figure("", "correlation with the truth")
     for name, colour in (("model", MODEL), ("persistence", PERSISTENCE)):
         estimates = [pair.whole.forecasts[name].correlation for pair in pairs]
         figure.add_bar(
@@ -55,19 +56,44 @@ def correlation_plot(pairs: Sequence[PairFigures]) -> go.Figure:
 
 
 def equity_plot(result: TradingResult) -> go.Figure:
-    """Draw the account after each closed trade, and the value of buying and holding."""
-    figure = _figure("", "value, 1 at the start")
-    equity = pd.concat([result.equity, result.equity.iloc[-1:].set_axis(result.held.index[-1:])])
-    held = extremes(result.held, LINE_POINTS)
-    figure.add_scatter(
-        name="strategy", x=equity.index, y=equity, line={"color": MODEL, "shape": "hv"}
-    )
-    figure.add_scatter(name="buy and hold", x=held.index, y=held, line={"color": TRUTH})
+    """Draw the account and the value of buying and holding, both on every candle."""
+    return _two_lines(result.equity, result.held, "value, 1 at the start")
+
+
+def drawdown_plot(result: TradingResult) -> go.Figure:
+    """Draw how far the account and the holding are below their highest value so far."""
+    falls = result.drawdown
+    figure = _two_lines(falls["strategy"], falls["held"], "below the highest so far")
+    figure.update_yaxes(tickformat=".0%")
+    return figure
+
+
+def _two_lines(strategy: pd.Series, held: pd.Series, y_title: str) -> go.Figure:
+    figure = _figure("", y_title)
+    for name, series, colour in (("strategy", strategy, MODEL), ("buy and hold", held, TRUTH)):
+        drawn = extremes(series, LINE_POINTS)
+        figure.add_scatter(name=name, x=drawn.index, y=drawn, line={"color": colour})
+    return figure
+
+
+def reliability_plot(bins: Mapping[str, Sequence[CalibrationBin]]) -> go.Figure:
+    """Draw how often each class came true over its probability, of bins of similar ones."""
+    figure = _figure("mean probability of a bin", "share that came true")
+    for number, (name, parts) in enumerate(bins.items()):
+        figure.add_scatter(
+            name=name,
+            x=[part.predicted for part in parts],
+            y=[part.true for part in parts],
+            mode="lines+markers",
+            line={"color": _window_colour(number)},
+            error_y=_error_bars(part.true_error for part in parts),
+        )
+    figure.add_scatter(name="perfect", x=[0, 1], y=[0, 1], mode="lines", line=_dashed(TRUTH))
     return figure
 
 
 def scatter_plot(pair: PairPredictions) -> go.Figure:
-    """Draw the true over the predicted score, in standard deviations of the truth."""
+    """Draw the true over the predicted label, in standard deviations of the truth."""
     compared = pair.candles[pair.trusted]
     drawn = compared.sample(min(SCATTER_POINTS, len(compared)), random_state=0)
     scale = compared["true"].std()
@@ -75,7 +101,7 @@ def scatter_plot(pair: PairPredictions) -> go.Figure:
     for number, window in enumerate(pair.windows):
         rows = drawn[drawn["window"] == window]
         figure.add_scatter(
-            name=_window_name(window),
+            name=day(window),
             x=rows["predicted"] / scale,
             y=rows["true"] / scale,
             mode="markers",
@@ -88,7 +114,7 @@ def scatter_plot(pair: PairPredictions) -> go.Figure:
 
 
 def calibration_plot(pair: PairFigures) -> go.Figure:
-    """Draw the mean true over the mean predicted score of bins of similar predictions."""
+    """Draw the mean truth over the mean prediction of bins of similar predictions."""
     bins = pair.whole.forecasts["model"].calibration
     figure = _figure("mean prediction of a bin", "mean truth")
     predicted = [part.predicted for part in bins]
@@ -108,7 +134,11 @@ def coverage_plot(pair: PairPredictions) -> go.Figure:
     """Draw how often the truth lies within so many spreads of the prediction."""
     shares = coverage(pair)
     figure = _figure("spreads around the prediction", "share of truths within")
-    lines = {SCORE: {"color": MODEL}, ALL_LABELS: {"color": PERSISTENCE}, "normal": _dashed(TRUTH)}
+    lines = {
+        pair.label: {"color": MODEL},
+        ALL_LABELS: {"color": PERSISTENCE},
+        "normal": _dashed(TRUTH),
+    }
     for name, line in lines.items():
         figure.add_scatter(name=name, x=shares.index, y=shares[name], mode="lines", line=line)
     figure.update_yaxes(range=[0, 1.02])
@@ -123,7 +153,7 @@ def training_plot(curves: Sequence[TrainingCurve]) -> go.Figure:
         lines = (("train", curve.train_loss, "dot"), ("test", curve.test_loss, "solid"))
         for name, losses, dash in lines:
             figure.add_scatter(
-                name=f"{_window_name(curve.window)} {name}",
+                name=f"{day(curve.window)} {name}",
                 x=list(range(1, len(losses) + 1)),
                 y=losses,
                 mode="lines+markers",
@@ -135,7 +165,10 @@ def training_plot(curves: Sequence[TrainingCurve]) -> go.Figure:
 def timeline_plot(
     pair: PairPredictions, signals: Signals | None, trades: pd.DataFrame | None
 ) -> go.Figure:
-    """Draw the price with the trades, and below it the predicted and the true traded score."""
+    """Draw the price with the trades, and below it the predicted and the true label.
+
+    Of a score, as it is traded; of classes, their probabilities.
+    """
     candles = pair.candles
     figure = make_subplots(
         rows=2, cols=1, shared_xaxes=True, row_heights=[0.5, 0.5], vertical_spacing=0.04
@@ -145,17 +178,27 @@ def timeline_plot(
     figure.add_scatter(
         name="close", x=price.index, y=price, line={"color": "#111827", "width": 1}, row=1, col=1
     )
-    if trades is not None:
+    if trades is not None and len(trades):
         _add_trades(figure, trades[trades["pair"] == pair.pair])
-    for name, colour in (("true", TRUTH), ("predicted", MODEL)):
-        score = candles[name].where(candles["do_predict"] == 1) * candles["to_traded"]
-        drawn = extremes(score, LINE_POINTS)
+    if pair.classes:
+        lines = {
+            name: (_window_colour(number), candles[f"p_{name}"])
+            for number, name in enumerate(pair.classes)
+        }
+    else:
+        scale = candles.get("to_traded", 1.0)
+        lines = {
+            name: (colour, candles[name] * scale)
+            for name, colour in (("true", TRUTH), ("predicted", MODEL))
+        }
+    for name, (colour, values) in lines.items():
+        drawn = extremes(values.where(candles["do_predict"] == 1), LINE_POINTS)
         line = {"color": colour, "width": 1}
         figure.add_scatter(name=name, x=drawn.index, y=drawn, line=line, row=2, col=1)
-    for threshold in signals.score_thresholds if signals else ():
+    for threshold in signals.score_thresholds if signals and "to_traded" in candles else ():
         figure.add_hline(y=threshold, line=_dashed("#9f1853"), row=2, col=1)
     figure.update_yaxes(title_text="price", row=1, col=1)
-    figure.update_yaxes(title_text="score", row=2, col=1)
+    figure.update_yaxes(title_text=pair.label, row=2, col=1)
     return figure
 
 
@@ -233,5 +276,6 @@ def _window_colour(number: int) -> str:
     return _WINDOW_COLOURS[number % len(_WINDOW_COLOURS)]
 
 
-def _window_name(window: int) -> str:
+def day(window: int) -> str:
+    """Return the date of a training window."""
     return f"{pd.Timestamp(window, unit='s'):%Y-%m-%d}"

@@ -8,7 +8,8 @@ from typing import Literal
 from freqtrade.configuration import TimeRange
 
 from freqai_lstm.tools.predictions import SCORE
-from freqai_lstm.tools.report import figures
+from freqai_lstm.tools.report import classes, figures
+from freqai_lstm.tools.report.money import TradingResult
 from freqai_lstm.tools.statistics import SIGNIFICANCE, Estimate
 
 _FULLY_LEARNED = 0.9
@@ -28,25 +29,85 @@ class Verdict:
     text: str
 
 
-def overall_verdicts(
-    overall: figures.OverallFigures, pairs: Sequence[figures.PairFigures], horizon: int
-) -> list[Verdict]:
-    """Judge a backtest as a whole.
+def money_verdicts(trading: TradingResult) -> list[Verdict]:
+    """Judge what was earned, beside buying and holding and beside luck."""
+    found, trades = trading.figures, int(trading.figures["trades"])
+    rejected = int(found["rejected"])
+    slots = (
+        f" {rejected} entries found no free slot or money (max_open_trades, stake_amount)."
+        if rejected
+        else ""
+    )
+    if not trades:
+        held = f"holding made {_pct(found['held_profit'])}"
+        return [Verdict("warning", f"Money: nothing was traded; {held}.{slots}")]
+    falls = f"its deepest fall was {_pct(found['max_drawdown'])}"
+    if found["held_max_drawdown"] > 0:
+        share = found["max_drawdown"] / found["held_max_drawdown"]
+        falls += f", {share:.2f} times that of holding"
+    profits = trading.trades["profit_ratio"]
+    error = profits.to_numpy().std(ddof=1) / math.sqrt(trades) if trades > 1 else math.nan
+    mean = Estimate(float(profits.mean()), float(error))
+    a_trade = f"{100 * mean.value:.2f} ± {100 * mean.standard_error:.2f} % a trade"
+    is_luck = not mean.differs_from_zero
+    luck = "too few to tell from luck" if is_luck else "more than luck explains"
+    earned = found["profit"] > max(found["held_profit"], 0)
+    return [
+        Verdict(
+            "good" if earned and not is_luck else "warning" if found["profit"] <= 0 else "plain",
+            f"Money: the strategy made {_pct(found['profit'])}, holding made "
+            f"{_pct(found['held_profit'])}; {falls}. {trades} trades, {a_trade}: {luck}.{slots}",
+        )
+    ]
 
-    :param horizon: How many candles ahead the score is predicted.
-    :return: What the model knows of the score, then what its score knows of returns.
+
+def overall_verdicts(
+    overall: figures.OverallFigures, pairs: Sequence[figures.PairFigures], label: str, horizon: int
+) -> list[Verdict]:
+    """Judge the forecasts of a number as a whole.
+
+    :param horizon: How many candles ahead the label looks.
+    :return: What the model knows of the label, then what its forecast knows of returns.
     """
     of_pairs = f"on average over {len(pairs)} pairs" if len(pairs) > 1 else f"on {pairs[0].pair}"
+    named = _ahead(label, horizon)
     return [
-        _score_verdict(overall.correlation, overall.persistence, overall.gain, horizon, of_pairs),
-        _returns_verdict("the predicted score", overall.rank_ic["model"]),
+        _label_verdict(
+            overall.correlation, overall.persistence, overall.gain, named, horizon, of_pairs
+        ),
+        _returns_verdict(f"the predicted {label}", overall.rank_ic["model"]),
         *(
             [_returns_verdict("the return head", overall.return_head)]
             if overall.return_head is not None
             else []
         ),
-        *(_spread_verdicts(overall.spreads) if overall.spreads else ()),
+        *(_spread_verdicts(overall.spreads, label) if overall.spreads else ()),
     ]
+
+
+def class_verdicts(overall: classes.OverallClassFigures, label: str, pairs: int) -> list[Verdict]:
+    """Judge the probabilities of classes against the base rates."""
+    found = (
+        f"on average over {pairs} pair(s) the log loss of {label} is {overall.log_loss:.4f}, that "
+        f"of the base rates {overall.base_log_loss:.4f}, the difference {_pm(overall.gain)}; "
+        f"{_pct(overall.accuracy)} of the classes are right, {_pct(overall.base_rate)} by always "
+        f"saying the most frequent one"
+    )
+    if not overall.gain.differs_from_zero:
+        return [
+            Verdict(
+                "warning", f"No skill: {found}. The difference may be chance. Do not trade on it."
+            )
+        ]
+    if overall.gain.value < 0:
+        return [Verdict("warning", f"Worse than the base rates: {found}.")]
+    return [Verdict("good", f"Better than the base rates: {found}.")]
+
+
+def _ahead(label: str, horizon: int) -> str:
+    """Return what is predicted, in words."""
+    name = "score" if label == SCORE else label
+    return f"the {name} {horizon} candle(s) ahead" if horizon else f"the present {name}"
 
 
 def tuning_verdicts(tuned_on: str | None, timerange: str) -> list[Verdict]:
@@ -67,25 +128,37 @@ def tuning_verdicts(tuned_on: str | None, timerange: str) -> list[Verdict]:
     ]
 
 
-def pair_verdicts(pair: figures.PairFigures, horizon: int, expected_windows: int) -> list[Verdict]:
-    """Judge one pair.
+def pair_verdicts(
+    pair: figures.PairFigures | classes.ClassFigures, label: str, horizon: int, expected: int
+) -> list[Verdict]:
+    """Judge one label of one pair.
 
-    :param horizon: How many candles ahead the score is predicted.
+    :param horizon: How many candles ahead the label looks.
+    :param expected: Training windows of the timerange.
     """
+    judged = [Verdict("warning", text) for text in _missing(len(pair.windows), expected)]
+    if isinstance(pair, classes.ClassFigures):
+        judged += [Verdict("warning", text) for text in _gaps(pair.skill.predicted_share)]
+        return judged
     whole = pair.whole
-    verdicts = [Verdict("warning", text) for text in _warnings(pair, expected_windows)]
+    judged += [Verdict("warning", text) for text in _warnings(pair)]
     if whole.compared:
         ours, theirs = (whole.forecasts[name].correlation for name in ("model", "persistence"))
-        verdicts.append(_score_verdict(ours, theirs, whole.gain, horizon, f"on {pair.pair}"))
-    return verdicts
+        named = _ahead(label, horizon)
+        judged.append(_label_verdict(ours, theirs, whole.gain, named, horizon, f"on {pair.pair}"))
+    return judged
 
 
-def _score_verdict(
-    correlation: Estimate, persistence: Estimate, gain: Estimate, horizon: int, where: str
+def _label_verdict(
+    correlation: Estimate,
+    persistence: Estimate,
+    gain: Estimate,
+    named: str,
+    horizon: int,
+    where: str,
 ) -> Verdict:
-    """Judge the forecast of the score against chance, and ahead of time against persistence."""
-    ahead = f"the score {horizon} candle(s) ahead" if horizon else "the present score"
-    found = f"{where} the correlation of the prediction with {ahead} is {_pm(correlation)}"
+    """Judge the forecast of a label against chance, and ahead of time against persistence."""
+    found = f"{where} the correlation of the prediction with {named} is {_pm(correlation)}"
     if not (correlation.differs_from_zero and correlation.value > 0):
         return Verdict(
             "warning",
@@ -100,7 +173,7 @@ def _score_verdict(
             )
         return Verdict(
             "plain",
-            f"Nowcast: {found}. The candle already shows this score, so this is what the network "
+            f"Nowcast: {found}. The candle already shows it, so this is what the network "
             f"must reach, and no sign that the market can be predicted.",
         )
     compared = f"persistence reaches {_pm(persistence)}, the difference is {_pm(gain)}"
@@ -108,7 +181,7 @@ def _score_verdict(
         return Verdict(
             "warning",
             f"Not distinguishable from persistence: {found}; {compared}, which may be chance. "
-            f"Nothing shows that the model knows more than the present score.",
+            f"Nothing shows that the model knows more than what is known already.",
         )
     if gain.value < 0:
         return Verdict("warning", f"Worse than persistence: {found}; {compared}.")
@@ -136,9 +209,11 @@ def _returns_verdict(what: str, rank_ic: Mapping[int, Estimate]) -> Verdict:
     )
 
 
-def _spread_verdicts(spreads: Mapping[str, figures.SpreadFigures]) -> Iterator[Verdict]:
+def _spread_verdicts(spreads: Mapping[str, figures.SpreadFigures], label: str) -> Iterator[Verdict]:
     """Judge the spread of an ensemble against its errors."""
-    spread, rank = spreads[figures.ALL_LABELS], spreads[SCORE].rank_correlation
+    if not {label, figures.ALL_LABELS} <= spreads.keys():
+        return
+    spread, rank = spreads[figures.ALL_LABELS], spreads[label].rank_correlation
     found = (
         f"out of sample the errors are {spread.error_ratio:.2f} times the spreads, and the truth "
         f"lies within one spread of the prediction on {_pct(spread.within_one)} and within two on "
@@ -157,7 +232,7 @@ def _spread_verdicts(spreads: Mapping[str, figures.SpreadFigures]) -> Iterator[V
         yield Verdict("warning", f"Spread too large, badly calibrated: {found}.")
     else:
         yield Verdict("plain", f"Spread of the size of the errors: {found}.")
-    ranks = f"the rank correlation of the score's spread with its error is {_pm(rank)}"
+    ranks = f"the rank correlation of the spread of the {label} with its error is {_pm(rank)}"
     if rank.differs_from_zero and rank.value >= _TELLING:
         yield Verdict("good", f"Errors are larger where the spread is: {ranks}.")
     else:
@@ -168,25 +243,32 @@ def _spread_verdicts(spreads: Mapping[str, figures.SpreadFigures]) -> Iterator[V
         )
 
 
-def _warnings(pair: figures.PairFigures, expected_windows: int) -> Iterator[str]:
-    whole, missing = pair.whole, expected_windows - len(pair.windows)
-    if missing > 0:
+def _missing(windows: int, expected: int) -> Iterator[str]:
+    if windows < expected:
         yield (
-            f"{missing} of {expected_windows} training windows have no predictions: their "
+            f"{expected - windows} of {expected} training windows have no predictions: their "
             f"training failed, and freqtrade's log says why."
         )
-    if whole.predicted_share < _MOSTLY:
+
+
+def _gaps(predicted_share: float) -> Iterator[str]:
+    if predicted_share < _MOSTLY:
         yield (
-            f"do_predict is 0 on {_pct(1 - whole.predicted_share)} of the candles: too many gaps, "
+            f"do_predict is 0 on {_pct(1 - predicted_share)} of the candles: too many gaps, "
             f"or candles too unlike the training data (DI_threshold)."
         )
+
+
+def _warnings(pair: figures.PairFigures) -> Iterator[str]:
+    whole = pair.whole
+    yield from _gaps(whole.predicted_share)
     if not whole.compared:
         yield "Not one candle was predicted: there is nothing to judge."
         return
     if not whole.spread_ratio >= _NEARLY_CONSTANT:
         yield (
             f"The predictions are nearly constant: their standard deviation is "
-            f"{_pct(whole.spread_ratio)} of the true score's."
+            f"{_pct(whole.spread_ratio)} of the truth's."
         )
     yield from _threshold_warnings(whole)
 

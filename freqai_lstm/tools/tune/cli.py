@@ -9,24 +9,27 @@ import argparse
 import json
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
 from freqtrade.util import get_progress_tracker
 from optuna.trial import FrozenTrial, TrialState
 
+from freqai_lstm.bridge.offline import load_labelling_strategy
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.tools import command
 from freqai_lstm.tools.cluster import open_pool
+from freqai_lstm.tools.predictions import sample_labels
 from freqai_lstm.tools.tune.plan import NAMES, OBJECTIVES, TuningPlan, overlay, search_space
 from freqai_lstm.tools.tune.study import FINISHED, Search, open_study, study_file
 
 _SHOWN = 10
 _NOTE = """\
 Objective: mean over pairs and seeds ± standard deviation over seeds. Gain: correlation less that of
-persistence (the present score taken as the forecast) ± Newey-West standard error. The best of many
-trials is partly luck: judge it on candles that the search has not seen."""
+persistence (the newest known label taken as the forecast), or of classes what is saved of the base
+rates' log loss, ± Newey-West standard error. The best of many trials is partly luck: judge it on
+candles that the search has not seen."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,12 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="trials that the study has in the end (%(default)s)",
     )
     parser.add_argument(
+        "--label", metavar="NAME", help="the label that counts (the score, or the first one)"
+    )
+    parser.add_argument(
         "--objective",
         choices=list(OBJECTIVES),
-        default="correlation",
         help=(
-            "correlation of the predicted with the true score, or rank correlation of the return "
-            "head with the return (%(default)s)"
+            "correlation of the predicted with the true label, rank correlation of the return head "
+            "with the return, or log loss of classes (correlation, of classes log-loss)"
         ),
     )
     parser.add_argument(
@@ -73,15 +78,32 @@ def run_tune(args: argparse.Namespace) -> int:
     """
     if not re.fullmatch(r"[A-Za-z0-9_-]+", args.name):
         raise SettingsError(f"--name: must be of letters, digits, - and _, was {args.name!r}")
-    options = vars(args) | dict.fromkeys(("name", "trials", "objective", "parameters"))
+    options = vars(args) | dict.fromkeys(("name", "trials", "label", "objective", "parameters"))
     space = search_space(args.parameters, args.train_period_days)
-    plan = TuningPlan(
-        args.name, command.freqai_configuration(options), args.objective, args.seeds, space
-    )
+    config = command.freqai_configuration(options)
+    label, objective = _aim(config, args.label, args.objective)
+    plan = TuningPlan(args.name, config, label, objective, args.seeds, space)
     plan.check()
     with open_study(plan) as study:
         _search(plan, study, args)
         return _show(plan, study)
+
+
+def _aim(config: Mapping[str, Any], label: str | None, objective: str | None) -> tuple[str, str]:
+    """Return the label that counts, and what is searched of it.
+
+    :raises SettingsError: If there is no such label, or the objective is not one of its kind.
+    """
+    strategy = load_labelling_strategy(config)
+    labels = sample_labels(strategy, config)
+    if label is not None and label not in labels:
+        raise SettingsError(f"--label: must be one of {', '.join(labels)}, was {label!r}")
+    of_classes = bool(strategy.freqai.class_names)
+    usual = "log-loss" if of_classes else "correlation"
+    if objective is not None and (objective == "log-loss") != of_classes:
+        kind = "a label of classes" if of_classes else "a label that is a number"
+        raise SettingsError(f"--objective: must be {usual} for {kind}, was {objective!r}")
+    return label or labels[0], objective or usual
 
 
 def _search(plan: TuningPlan, study: optuna.Study, args: argparse.Namespace) -> None:
@@ -119,7 +141,7 @@ def _show(plan: TuningPlan, study: optuna.Study) -> int:
     best += [trial for trial in complete[_SHOWN:] if "configured" in trial.user_attrs]
     names = [parameter.name for parameter in plan.space]
     command.print_table(
-        f"{plan.objective.upper()} {plan.horizon} CANDLE(S) AHEAD, {plan.tuned_on}",
+        f"{plan.objective.upper()} OF {plan.label}, {plan.tuned_on}",
         ("Trial", "Objective", "Pairs", "Gain", *names),
         [_cells(trial, names) for trial in best],
     )
@@ -127,13 +149,18 @@ def _show(plan: TuningPlan, study: optuna.Study) -> int:
     pruned = len(study.get_trials(states=(TrialState.PRUNED,)))
     print(
         f"{len(complete)} trials finished, {pruned} given up early, {len(failed)} failed. "
-        f"Persistence: {complete[0].user_attrs['persistence']:.3f}. Study: {study_file(plan)}"
+        f"{_yardstick(complete[0])}. Study: {study_file(plan)}"
     )
     identifier = f"{plan.config['freqai']['identifier']}-{plan.name}"
     found = overlay(identifier, plan.tuned_on, plan.space, complete[0].params)
     print("The best trial, to put into the configuration or a file of its own:\n")
     print(json.dumps(found, indent=4))
     return 0
+
+
+def _yardstick(trial: FrozenTrial) -> str:
+    name, value = trial.user_attrs["yardstick"], trial.user_attrs["persistence"]
+    return f"{name.capitalize()}: {'-' if value is None else f'{value:.3f}'}"
 
 
 def _cells(trial: FrozenTrial, names: Sequence[str]) -> list[Any]:

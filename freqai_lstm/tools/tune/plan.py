@@ -16,7 +16,7 @@ from optuna.trial import Trial
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.settings import read_settings
 from freqai_lstm.tools.candles import check_stored, closed_timerange
-from freqai_lstm.tools.evaluate.plan import LSTM, Candidate, Digests, SubRun, plan_sub_runs
+from freqai_lstm.tools.evaluate.plan import OWN, Candidate, Digests, SubRun, plan_sub_runs
 
 TRAIN_PERIOD = "train_period_days"
 
@@ -123,8 +123,12 @@ def _place(section: dict[str, Any], space: Iterable[Parameter], values: Mapping[
         section["model_training_parameters"]["trainer_kwargs"]["n_steps"] = None
 
 
-OBJECTIVES = {"correlation": "correlation", "return-rank-ic": "return_rank_ic"}
-"""The figure of a comparison by the name of its objective."""
+OBJECTIVES = {
+    "correlation": "correlation",
+    "return-rank-ic": "return_rank_ic",
+    "log-loss": "log_loss",
+}
+"""The figure of a comparison by the name of its objective; the log loss is minimised."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,7 @@ class TuningPlan:
     """A search.
 
     :ivar name: Of the study and its file.
+    :ivar label: The label that counts.
     :ivar objective: Of :data:`OBJECTIVES`.
     :ivar seeds: Each trial trains with each of them.
     :ivar space: What is searched.
@@ -139,6 +144,7 @@ class TuningPlan:
 
     name: str
     config: Mapping[str, Any]
+    label: str
     objective: str
     seeds: Sequence[int]
     space: Sequence[Parameter]
@@ -175,7 +181,8 @@ class TuningPlan:
         :param label: Which trial; part of its folders' names.
         """
         freqai = tried(self.config["freqai"], self.space, values)
-        candidate = Candidate(f"{self.name}.{label}", LSTM, freqai["model_training_parameters"])
+        model = self.config["freqaimodel"]
+        candidate = Candidate(f"{self.name}.{label}", model, freqai["model_training_parameters"])
         config = {**self.config, "freqai": freqai}
         return plan_sub_runs(config, [candidate], self.seeds, [self.horizon], self._digests)
 
@@ -188,8 +195,10 @@ class TuningPlan:
 
         :raises SettingsError: If the timerange, the configuration or the candles are wrong.
         """
-        if self.config.get("freqaimodel") != LSTM:
-            raise SettingsError(f"freqaimodel: must be {LSTM}, was {self.config['freqaimodel']!r}")
+        if self.config.get("freqaimodel") not in OWN:
+            raise SettingsError(
+                f"freqaimodel: must be {' or '.join(OWN)}, was {self.config.get('freqaimodel')!r}"
+            )
         timerange = closed_timerange(self.config["timerange"])
         candle = timeframe_to_seconds(self.config["timeframe"])
         settings = read_settings(tried(self.config["freqai"], self.space, self._extreme()), candle)
@@ -219,6 +228,7 @@ class TuningPlan:
         rest = [run.identifier for run in self.sub_runs("any", self._extreme())]
         return {
             "--timerange": self.tuned_on,
+            "--label": self.label,
             "--objective": self.objective,
             "--pairs": self.pairs,
             "--seeds": list(self.seeds),

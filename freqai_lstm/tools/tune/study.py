@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,14 @@ from filelock import FileLock, Timeout
 from optuna.trial import TrialState
 
 from freqai_lstm.exceptions import SettingsError, SkillError
-from freqai_lstm.tools.evaluate.comparison import ALL_PAIRS, PERSISTENCE, Row, Spread, compare
+from freqai_lstm.tools.evaluate.comparison import (
+    ALL_PAIRS,
+    BASE_RATES,
+    PERSISTENCE,
+    Row,
+    Spread,
+    compare,
+)
 from freqai_lstm.tools.evaluate.plan import SubRun, by_pair_and_horizon
 from freqai_lstm.tools.evaluate.runs import Runner, keep
 from freqai_lstm.tools.pool import Job, Pool, work_off
@@ -162,7 +170,7 @@ class Search:
             walk.running.discard(run.identifier)
             if walk.running:
                 return
-            walk.end_pair(self._figure(_row(compare(walk.of_pair), run.candidate, run.pair)))
+            walk.end_pair(self._figure(self._row(walk.of_pair, run.candidate, run.pair)))
         except SkillError as error:
             walk.trial.set_user_attr("failure", str(error))
             self._end(walk, state=TrialState.FAIL)
@@ -185,22 +193,29 @@ class Search:
         self._waiting = deque(waiting for waiting in self._waiting if waiting[0] is not walk)
         remove_runs(self.plan, str(walk.trial.number))
 
-    def _summary(self, runs: list[SubRun]) -> dict[str, float | None]:
-        """Return the mean's spread over seeds, and how it stands to persistence."""
-        rows = compare(runs)
+    def _summary(self, runs: list[SubRun]) -> dict[str, str | float | None]:
+        """Return the mean's spread over seeds, and how it stands to persistence or base rates."""
         mean = ALL_PAIRS if len(self.plan.pairs) > 1 else self.plan.pairs[0]
-        row = _row(rows, runs[0].candidate, mean)
+        row = self._row(runs, runs[0].candidate, mean)
+        yardstick = BASE_RATES if row.is_of_classes else PERSISTENCE
+        figure = next(iter(row.figures))
         summary = {
             "seed_std": self._figure(row).std,
-            "persistence": _row(rows, PERSISTENCE, mean).figures["correlation"].mean,
-            "correlation": row.figures["correlation"].mean,
+            "persistence": self._row(runs, yardstick, mean).figures[figure].mean,
+            figure: row.figures[figure].mean,
             "gain": row.gain.value,
             "gain_error": row.gain.standard_error,
         }
-        return {name: None if math.isnan(value) else value for name, value in summary.items()}
+        plain = {name: None if math.isnan(value) else value for name, value in summary.items()}
+        return {"yardstick": yardstick, **plain}
 
     def _figure(self, row: Row) -> Spread:
-        return row.figures[OBJECTIVES[self.plan.objective]]
+        figure = row.figures[OBJECTIVES[self.plan.objective]]
+        return replace(figure, mean=-figure.mean) if row.is_of_classes else figure
+
+    def _row(self, runs: list[SubRun], model: str, pair: str) -> Row:
+        wanted = (self.plan.label, model, pair)
+        return next(row for row in compare(runs) if (row.label, row.model, row.pair) == wanted)
 
 
 class _Walk:
@@ -239,7 +254,3 @@ class _Walk:
             raise SkillError(f"{pair}: predictions must vary, all of them were the same")
         self.figures[pair] = figure.mean
         self.trial.report(self.value, len(self.figures) - 1)
-
-
-def _row(rows: list[Row], model: str, pair: str) -> Row:
-    return next(row for row in rows if (row.model, row.pair) == (model, pair))

@@ -16,6 +16,7 @@ from freqai_lstm.score.indicators import (
     average_true_range,
     band_position,
     bollinger_bands,
+    in_ranges,
     log_volume_ratio,
     rolling_mean_to_std,
     rolling_zscore,
@@ -30,6 +31,7 @@ PER_CANDLE: dict[str, Callable[[pd.DataFrame], pd.DataFrame | pd.Series]] = {
     "band_position": lambda candles: band_position(
         candles["close"], candles["high"], candles["low"]
     ),
+    "in_ranges": lambda candles: in_ranges(candles["close"].diff(), candles, 14),
     "log_volume_ratio": lambda candles: log_volume_ratio(candles["volume"], 10),
 }
 WARMUP_CANDLES = {
@@ -38,6 +40,7 @@ WARMUP_CANDLES = {
     "bollinger_bands": 19,
     "average_true_range": 14,
     "band_position": 0,
+    "in_ranges": 14,
     "log_volume_ratio": 9,
 }
 
@@ -162,7 +165,7 @@ def test_band_position_by_hand() -> None:
     position = band_position(
         prices(1, 3, 2, 4, 0, 5), upper=prices(3, 3, 3, 3, 3, 5), lower=prices(1, 1, 1, 1, 1, 5)
     )
-    assert_values(position, [0.0, 1.0, 0.5, 1.5, -0.5, NAN])
+    assert_values(position, [0.0, 1.0, 0.5, 1.5, -0.5, 0.5])
 
 
 # average_true_range
@@ -198,9 +201,17 @@ def test_log_volume_ratio_is_zero_at_the_usual_volume() -> None:
     assert_values(log_volume_ratio(prices(8, 8, 8), 2), [NAN, 0.0, 0.0])
 
 
-def test_log_volume_ratio_needs_a_trade_within_the_window() -> None:
+def test_log_volume_ratio_is_neutral_without_a_trade_within_the_window() -> None:
     ratio = log_volume_ratio(prices(0.3, 0.1, 0, 0, 0, 7), 3)
-    assert ratio.isna().tolist() == [True, True, False, False, True, False]
+    assert ratio.isna().tolist() == [True, True, False, False, False, False]
+    assert ratio[4] == 0
+
+
+def test_nothing_moves_in_ranges_of_a_flat_price() -> None:
+    candles = pd.DataFrame({name: [5.0] * 20 for name in ("open", "high", "low", "close")})
+    moved = in_ranges(candles["close"].diff(), candles, 14)
+    assert moved.isna().tolist() == [True] * 14 + [False] * 6
+    assert (moved[14:] == 0).all()
 
 
 @pytest.mark.parametrize("unit", [1e-9, 1e9])
