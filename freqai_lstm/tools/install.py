@@ -15,7 +15,7 @@ from freqai_lstm.exceptions import InstallError
 from freqai_lstm.files import replacing
 
 CONFIGURATION = "config-torch.json"
-OVERLAYS = ("config-forecast.json",)
+OVERLAYS = ("config-forecast.json", "config-spot.json")
 DROP_INS = ("freqaimodels/PyTorchLSTMRegressor.py", "strategies/ExampleLSTMStrategy.py")
 
 # Values of these keys are somebody's own, and a diff ends up in logs and bug reports.
