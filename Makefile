@@ -5,10 +5,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 # `make backtest` takes these; DATADIR replays recorded candles instead of a synthetic market.
+# TRADING_MODE=spot needs PAIRS such as BTC/USDT, and user_data/config-spot.json in CONFIG.
 CONFIG ?= config-torch.json
 PAIRS ?= BTC/USDT:USDT ETH/USDT:USDT SOL/USDT:USDT
 TIMERANGE ?= 20240101-20240331
 DATADIR ?=
+TRADING_MODE ?= futures
+REPLAY := --trading-mode $(TRADING_MODE) $(if $(DATADIR),--datadir "$(DATADIR)")
 
 # `make pretrain` takes JOBS too, `make hyperopt` all: it searches on the first SPLIT of TIMERANGE.
 EPOCHS ?= 40
@@ -35,13 +38,13 @@ install: $(VENV)/.installed ## Make the virtual environment with all that runnin
 install-dev: $(VENV)/.installed-dev ## Make it with the tools for developing too
 
 backtest: $(VENV)/.installed ## Walk forward over the replay market, offline
-	scripts/with_replay_exchange.sh $(if $(DATADIR),--datadir "$(DATADIR)") -- scripts/backtest.sh
+	scripts/with_replay_exchange.sh $(REPLAY) -- scripts/backtest.sh
 
 pretrain: $(VENV)/.installed ## Train the models of make backtest ahead, in parallel
-	scripts/with_replay_exchange.sh $(if $(DATADIR),--datadir "$(DATADIR)") -- scripts/pretrain.sh
+	scripts/with_replay_exchange.sh $(REPLAY) -- scripts/pretrain.sh
 
 hyperopt: $(VENV)/.installed ## Search weights and thresholds, and confirm them, offline
-	scripts/with_replay_exchange.sh $(if $(DATADIR),--datadir "$(DATADIR)") -- scripts/hyperopt.sh
+	scripts/with_replay_exchange.sh $(REPLAY) -- scripts/hyperopt.sh
 
 test: $(VENV)/.installed-dev ## Run the tests
 	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder

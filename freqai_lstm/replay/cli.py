@@ -1,4 +1,4 @@
-"""Run a local exchange that answers like Binance USD-M futures, for a bot without network.
+"""Run a local exchange that answers like Binance, for a bot without network.
 
 Without --datadir the market is synthetic.
 """
@@ -10,7 +10,7 @@ from freqai_lstm.exceptions import ReplayError
 from freqai_lstm.replay.candles import DAY_MS, parse_day_ms
 from freqai_lstm.replay.faults.plan import KINDS, Fault, FaultPlan
 from freqai_lstm.replay.feed import Clock
-from freqai_lstm.replay.market import Market
+from freqai_lstm.replay.market import TRADING_MODES, Market
 from freqai_lstm.replay.recorded import RecordedMarket
 from freqai_lstm.replay.server import DEFAULT_PORT, serve
 from freqai_lstm.replay.synthetic import (
@@ -31,6 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     source.add_argument(
         "--seed", type=int, metavar="N", help="serve the synthetic market of this seed (default: 0)"
+    )
+    parser.add_argument(
+        "--trading-mode",
+        choices=TRADING_MODES,
+        default="futures",
+        help="answer like Binance USD-M futures or like its spot market (%(default)s)",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument(
@@ -56,7 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--end", metavar="YYYYMMDD", help="last day of the synthetic market (default: 20240630)"
     )
     parser.add_argument(
-        "--pairs", nargs="+", metavar="PAIR", help="list only these, such as BTC/USDT:USDT"
+        "--pairs",
+        nargs="+",
+        metavar="PAIR",
+        help="list only these, such as BTC/USDT:USDT, in spot BTC/USDT",
     )
     parser.add_argument(
         "--ready-file", type=Path, metavar="FILE", help="write the port here when ready"
@@ -107,6 +116,7 @@ def _market(args: argparse.Namespace) -> Market:
             start_ms=DEFAULT_START_MS if args.start is None else parse_day_ms(args.start),
             end_ms=DEFAULT_END_MS if args.end is None else parse_day_ms(args.end) + DAY_MS,
             base_timeframe=args.base_timeframe or "5m",
+            trading_mode=args.trading_mode,
             pairs=args.pairs,
         )
     synthetic_only = {
@@ -120,4 +130,4 @@ def _market(args: argparse.Namespace) -> Market:
             f"{', '.join(given)} must not be given with --datadir: recorded candles are served"
             " as they are."
         )
-    return RecordedMarket(args.datadir, pairs=args.pairs)
+    return RecordedMarket(args.datadir, trading_mode=args.trading_mode, pairs=args.pairs)

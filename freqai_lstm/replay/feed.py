@@ -95,7 +95,7 @@ class Feed:
     def __init__(self, market: Market, clock: Clock) -> None:
         self.clock = clock
         self._market = ShiftedMarket(market, clock.shift_ms) if clock.shift_ms else market
-        self.description = str(market)
+        self.description, self.trading_mode = str(market), market.trading_mode
         # When the first candle opens, and when the market runs out of them.
         self.start_ms, self.end_ms = self._market.start_ms, self._market.end_ms
         self._listings = {listing.symbol: listing for listing in self._market.listings}

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 PriceKind = Literal["last", "mark"]
+TradingMode = Literal["futures", "spot"]
+TRADING_MODES: tuple[TradingMode, ...] = get_args(TradingMode)
 FUNDING_INTERVAL_MS = 8 * 3_600_000
 
 
@@ -61,10 +63,10 @@ class FundingRates:
 
 @dataclass(frozen=True)
 class Listing:
-    """One listed perpetual contract and its trading rules.
+    """One listed pair, in futures a perpetual contract, and its trading rules.
 
     ``price_decimals`` and ``quantity_decimals`` are the decimals of prices and of quantities: the
-    tick size is ``10 ** -price_decimals``. ``min_notional`` is in the quote coin.
+    tick size is ``10 ** -price_decimals``. ``min_notional``, of a contract, is in the quote coin.
     """
 
     base: str
@@ -72,6 +74,7 @@ class Listing:
     price_decimals: int
     quantity_decimals: int
     min_notional: float = 5.0
+    trading_mode: TradingMode = "futures"
 
     @property
     def symbol(self) -> str:
@@ -80,8 +83,9 @@ class Listing:
 
     @property
     def pair(self) -> str:
-        """The name that freqtrade uses, such as ``BTC/USDT:USDT``."""
-        return f"{self.base}/{self.quote}:{self.quote}"
+        """The name that freqtrade uses, such as ``BTC/USDT:USDT``, or ``BTC/USDT`` in spot."""
+        spot = f"{self.base}/{self.quote}"
+        return spot if self.trading_mode == "spot" else f"{spot}:{self.quote}"
 
     @property
     def tick_size(self) -> float:
@@ -98,12 +102,16 @@ class Market(Protocol):
     """A source of candles. ``synthetic`` and ``recorded`` have one each."""
 
     @property
+    def trading_mode(self) -> TradingMode:
+        """What is traded, the mode of all its listings."""
+
+    @property
     def listings(self) -> Sequence[Listing]:
         """The listed pairs."""
 
     @property
     def identity(self) -> str:
-        """Name this market: another market has another name. Letters, digits and hyphens."""
+        """Name its candles: others have another name. Letters, digits and hyphens."""
 
     @property
     def start_ms(self) -> int:
@@ -132,7 +140,8 @@ class ShiftedMarket:
 
     def __init__(self, market: Market, shift_ms: int) -> None:
         self.market, self.shift_ms = market, shift_ms
-        self.listings, self.identity = market.listings, market.identity
+        self.trading_mode, self.listings = market.trading_mode, market.listings
+        self.identity = market.identity
         self.start_ms, self.end_ms = market.start_ms + shift_ms, market.end_ms + shift_ms
 
     def timeframes(self, symbol: str, price: PriceKind) -> Sequence[str]:

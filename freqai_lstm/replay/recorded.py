@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,44 +13,88 @@ from numpy.typing import NDArray
 
 from freqai_lstm.exceptions import ReplayError
 from freqai_lstm.replay.candles import TIMEFRAMES, candle_end_ms, format_day
-from freqai_lstm.replay.market import Candles, FundingRates, Listing, PriceKind, count_pairs
+from freqai_lstm.replay.market import (
+    Candles,
+    FundingRates,
+    Listing,
+    PriceKind,
+    TradingMode,
+    count_pairs,
+)
 from freqai_lstm.replay.synthetic import COINS
 
-_FILE_NAME = re.compile(
-    r"(?P<base>[^_]+)_(?P<quote>[^_]+)_(?P=quote)-(?P<timeframe>\w+)"
-    r"-(?P<kind>futures|mark|funding_rate)\.feather"
-)
-_NEEDED = "files such as BTC_USDT_USDT-1h-futures.feather, as freqtrade download-data writes them"
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where freqtrade keeps candles in its data directory, and how it names the files."""
+
+    folder: str
+    file_name: re.Pattern[str]
+    example: str
+
+    @property
+    def needed(self) -> str:
+        return f"files such as {self.example}, as freqtrade download-data writes them"
+
+
+_LAYOUTS: dict[TradingMode, _Layout] = {
+    "futures": _Layout(
+        "futures",
+        re.compile(
+            r"(?P<base>[^_]+)_(?P<quote>[^_]+)_(?P=quote)-(?P<timeframe>\d+\w+)"
+            r"-(?P<kind>futures|mark|funding_rate)\.feather"
+        ),
+        "BTC_USDT_USDT-1h-futures.feather",
+    ),
+    "spot": _Layout(
+        ".",
+        re.compile(r"(?P<base>[^_]+)_(?P<quote>[^_]+)-(?P<timeframe>\d+\w+)\.feather"),
+        "BTC_USDT-1h.feather",
+    ),
+}
 _MOST_DECIMALS = 8
 _KNOWN = {coin.listing.symbol: coin.listing for coin in COINS}
 
 
 class RecordedMarket:
-    """The futures candles of a freqtrade data directory.
+    """The candles of a freqtrade data directory.
 
     All files are read and checked at once. Each pair serves the timeframes it has files of; what
     was not recorded (mark prices, funding rates) is not served.
 
-    :param datadir: The directory that has the folder ``futures`` in it.
+    :param datadir: The directory that has the files of spot, and the folder ``futures``, in it.
+    :param trading_mode: Which of them to serve.
     :param pairs: Pairs to list, such as ``BTC/USDT:USDT``; all that have candles by default.
     :raises ReplayError: If there is nothing to serve, or a file cannot be used.
     """
 
-    def __init__(self, datadir: Path, *, pairs: Sequence[str] | None = None) -> None:
-        folder = _futures_folder(datadir)
+    def __init__(
+        self,
+        datadir: Path,
+        *,
+        trading_mode: TradingMode = "futures",
+        pairs: Sequence[str] | None = None,
+    ) -> None:
+        self.trading_mode = trading_mode
+        layout = _LAYOUTS[trading_mode]
+        folder = _candle_folder(datadir, layout)
         self._candles: dict[tuple[str, PriceKind], dict[str, Candles]] = defaultdict(dict)
         self._funding_rates: dict[str, FundingRates] = {}
         found: dict[str, Listing] = {}
         for path in sorted(folder.glob("*.feather")):
-            name = _FILE_NAME.fullmatch(path.name)
+            name = layout.file_name.fullmatch(path.name)
             if name is None:
                 continue
-            listing = Listing(name["base"], name["quote"], _MOST_DECIMALS, _MOST_DECIMALS)
+            listing = Listing(
+                *(name["base"], name["quote"], _MOST_DECIMALS, _MOST_DECIMALS),
+                trading_mode=trading_mode,
+            )
             if pairs is None or listing.pair in pairs:
-                self._read(path, listing.symbol, name["timeframe"], name["kind"])
-                if name["kind"] == "futures":
+                kind = name.groupdict().get("kind", trading_mode)
+                self._read(path, listing.symbol, name["timeframe"], kind)
+                if (listing.symbol, "last") in self._candles:
                     found[listing.symbol] = listing
-        _check_pairs(folder, [listing.pair for listing in found.values()], pairs)
+        _check_pairs(folder, layout, [listing.pair for listing in found.values()], pairs)
         self.listings: Sequence[Listing] = [self._with_rules(listing) for listing in found.values()]
         series = [
             (timeframe, candles)
@@ -116,30 +160,37 @@ class RecordedMarket:
         known = _KNOWN.get(listing.symbol, replace(listing, price_decimals=0, quantity_decimals=0))
         return replace(
             known,
+            trading_mode=self.trading_mode,
             price_decimals=max(prices, known.price_decimals),
             quantity_decimals=max(volumes, known.quantity_decimals),
         )
 
 
-def _futures_folder(datadir: Path) -> Path:
+def _candle_folder(datadir: Path, layout: _Layout) -> Path:
     if not datadir.is_dir():
-        raise ReplayError(f"{datadir} must be a directory with a folder futures; was not found.")
-    folder = datadir / "futures"
+        raise ReplayError(f"{datadir} must be a directory of freqtrade's candles; was not found.")
+    folder = datadir / layout.folder
     if not folder.is_dir():
-        inside = ", ".join(sorted(path.name for path in datadir.iterdir())[:5]) or "nothing"
-        raise ReplayError(f"{datadir} must have a folder futures in it; has {inside}.")
+        raise ReplayError(
+            f"{datadir} must have a folder {layout.folder} in it; has {_first_files(datadir)}."
+        )
     return folder
 
 
-def _check_pairs(folder: Path, found: Sequence[str], pairs: Sequence[str] | None) -> None:
+def _first_files(folder: Path) -> str:
+    return ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing"
+
+
+def _check_pairs(
+    folder: Path, layout: _Layout, found: Sequence[str], pairs: Sequence[str] | None
+) -> None:
     if not found and pairs is None:
-        inside = ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing"
-        raise ReplayError(f"{folder} must have {_NEEDED}; has {inside}.")
+        raise ReplayError(f"{folder} must have {layout.needed}; has {_first_files(folder)}.")
     missing = sorted(set(pairs or ()) - set(found))
     if missing or not found:
         raise ReplayError(
             f"{folder} must have candles of {', '.join(missing) or 'a pair'}"
-            f" ({_NEEDED}); has {', '.join(found) or 'none of the pairs asked for'}."
+            f" ({layout.needed}); has {', '.join(found) or 'none of the pairs asked for'}."
         )
 
 

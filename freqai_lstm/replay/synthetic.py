@@ -17,6 +17,7 @@ from freqai_lstm.replay.market import (
     FundingRates,
     Listing,
     PriceKind,
+    TradingMode,
     count_pairs,
 )
 
@@ -50,18 +51,24 @@ COINS = (
 )
 
 
-def choose_coins(pairs: Sequence[str] | None) -> Sequence[Coin]:
-    """Find the coins of some pairs, such as ``BTC/USDT:USDT``; all coins by default.
+def choose_coins(
+    pairs: Sequence[str] | None, trading_mode: TradingMode = "futures"
+) -> Sequence[Coin]:
+    """Find the coins of some pairs, named as the trading mode names them; all coins by default.
 
     :raises ReplayError: If there is no such coin, or none is asked for.
     """
+    listings = [replace(coin.listing, trading_mode=trading_mode) for coin in COINS]
+    by_pair = {
+        listing.pair: replace(coin, listing=listing)
+        for listing, coin in zip(listings, COINS, strict=True)
+    }
     if pairs is None:
-        return COINS
-    by_pair = {coin.listing.pair: coin for coin in COINS}
+        return list(by_pair.values())
     unknown = sorted(set(pairs) - set(by_pair))
     if unknown or not pairs:
         raise ReplayError(
-            f"The synthetic market has the pairs {', '.join(by_pair)};"
+            f"The synthetic {trading_mode} market has the pairs {', '.join(by_pair)};"
             f" was asked for {', '.join(unknown) or 'none'}."
         )
     return [coin for pair, coin in by_pair.items() if pair in pairs]
@@ -98,13 +105,14 @@ class _Series:
 class SyntheticMarket:
     """Candles, mark prices and funding rates that a seed decides to the last bit.
 
-    A pair's candles do not depend on which other pairs are listed. They are generated when first
-    asked for, well under a second a pair for 18 months of 5m candles.
+    A pair's candles do not depend on which other pairs are listed, or on the trading mode. They are
+    generated when first asked for, well under a second a pair for 18 months of 5m candles.
 
     :param seed: Any non-negative number.
     :param start_ms: First candle, milliseconds since 1970, at midnight UTC.
     :param end_ms: End of the last candle, at midnight UTC.
     :param base_timeframe: Timeframe of the candles that longer ones are aggregated from.
+    :param trading_mode: Whether the pairs are futures or spot.
     :param pairs: Pairs to list, such as ``BTC/USDT:USDT``; all of :data:`COINS` by default.
     :raises ReplayError: If a value is out of range.
     """
@@ -116,6 +124,7 @@ class SyntheticMarket:
         start_ms: int = DEFAULT_START_MS,
         end_ms: int = DEFAULT_END_MS,
         base_timeframe: str = "5m",
+        trading_mode: TradingMode = "futures",
         pairs: Sequence[str] | None = None,
     ) -> None:
         if seed < 0:
@@ -132,7 +141,8 @@ class SyntheticMarket:
         self.start_ms = start_ms
         self.end_ms = end_ms
         self.base_timeframe = base_timeframe
-        self._coins = {coin.listing.symbol: coin for coin in choose_coins(pairs)}
+        self.trading_mode = trading_mode
+        self._coins = {coin.listing.symbol: coin for coin in choose_coins(pairs, trading_mode)}
         self._series: dict[str, _Series] = {}
 
     @property

@@ -15,7 +15,7 @@ from freqai_lstm.exceptions import InstallError
 from freqai_lstm.files import replacing
 
 CONFIGURATION = "config-torch.json"
-OVERLAYS = ("config-forecast.json",)
+OVERLAYS = ("config-forecast.json", "config-spot.json")
 DROP_INS = (
     "freqaimodels/PyTorchLSTMRegressor.py",
     "freqaimodels/PyTorchLSTMClassifier.py",

@@ -129,6 +129,17 @@ def test_overlay_of_the_forecast_fits_the_example(
     assert strategy.require_return.optimize
 
 
+def test_overlay_of_spot_fits_the_example(example: dict[str, Any]) -> None:
+    overlay = json.loads((ROOT / "user_data" / "config-spot.json").read_text(encoding="utf-8"))
+    assert overlay["freqai"]["identifier"] != example["freqai"]["identifier"]
+    pairs = [pair.removesuffix(":USDT") for pair in example["exchange"]["pair_whitelist"]]
+    assert overlay["exchange"]["pair_whitelist"] == pairs
+    assert set(overlay["freqai"]["feature_parameters"]["include_corr_pairlist"]) <= set(pairs)
+    config = deep_merge_dicts(overlay, example)
+    config.update(runmode=RunMode.DRY_RUN, stoploss=-0.06, minimal_roi={"0": 0.1})
+    validate_config_consistency(validate_config_schema(config))
+
+
 def test_example_configuration_has_no_key_that_nothing_reads(example: dict[str, Any]) -> None:
     from freqtrade.config_schema import CONF_SCHEMA
 

@@ -1,25 +1,25 @@
 """The freqtrade configuration that points an unmodified freqtrade at the replay exchange."""
 
-from typing import Any
 from urllib.parse import urlsplit
 
 import ccxt.pro
 
-from freqai_lstm.replay.market import Market
+from freqai_lstm.replay.binance.dialect import DIALECTS, Json
+from freqai_lstm.replay.market import Market, TradingMode
 
-Json = dict[str, Any]
 
-
-def exchange_overlay(url: str) -> Json:
+def exchange_overlay(url: str, trading_mode: TradingMode = "futures") -> Json:
     """Build a configuration to load after the bot's own.
 
     Every address that ccxt knows for Binance, websockets included, is replaced: what the replay
     exchange does not answer fails on this machine instead of reaching the internet.
 
     :param url: Where the replay exchange answers, such as ``http://127.0.0.1:8000``.
+    :param trading_mode: What it trades, the only markets that ccxt loads.
     :return: A freqtrade configuration with the key ``exchange`` alone.
     """
     addresses = ccxt.pro.binance().urls["api"]
+    market_types = [DIALECTS[trading_mode].market_type]
     return {
         "exchange": {
             "name": "binance",
@@ -28,7 +28,7 @@ def exchange_overlay(url: str) -> Json:
             "ccxt_config": {
                 "enableRateLimit": False,
                 "urls": {"api": _redirected(addresses, url.rstrip("/"))},
-                "options": {"fetchMarkets": {"types": ["linear"]}, "fetchCurrencies": False},
+                "options": {"fetchMarkets": {"types": market_types}, "fetchCurrencies": False},
             },
         }
     }
@@ -37,13 +37,14 @@ def exchange_overlay(url: str) -> Json:
 def replay_overlay(url: str, market: Market) -> Json:
     """Build the configuration for a run on one market.
 
-    FreqAI keeps models by its ``identifier`` alone, so each market gets one of its own: models of
-    one market are never mistaken for those of another.
+    FreqAI keeps models by its ``identifier`` alone, so each market gets one of its own, as futures
+    and as spot: models of one market are never mistaken for those of another.
 
     :param url: Where the replay exchange answers.
     :return: A freqtrade configuration with the keys ``exchange`` and ``freqai``.
     """
-    return exchange_overlay(url) | {"freqai": {"identifier": f"replay-{market.identity}"}}
+    identifier = f"replay-{market.trading_mode}-{market.identity}"
+    return exchange_overlay(url, market.trading_mode) | {"freqai": {"identifier": identifier}}
 
 
 def _redirected(addresses: Json, url: str) -> Json:

@@ -1,27 +1,22 @@
-"""The JSON documents of the exchange's answers, in Binance's field names.
+"""What the exchange's answers say, in Binance's field names.
 
-Prices and quantities are strings with the listing's decimals, as Binance writes them.
+An answer that futures and spot both have is described with all fields of either: their dialects
+choose their own. Prices and quantities are strings with the listing's decimals, as Binance writes
+them.
 """
 
-import json
 from collections.abc import Iterator, Sequence
-from importlib import resources
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 
+from freqai_lstm.replay.binance.dialect import Json
 from freqai_lstm.replay.candles import HOUR_MS, candle_end_ms
 from freqai_lstm.replay.feed import Feed
 from freqai_lstm.replay.market import Candles, FundingRates, Listing
 
-Json = dict[str, Any]
-
 _MEAN_TRADE_TURNOVER = 2_000.0
-# What is the same for all symbols, in Binance's words.
-_RULES: Json = json.loads(
-    (resources.files("freqai_lstm.replay.binance") / "futures.json").read_text("utf-8")
-)
 
 
 def price_klines(candles: Candles, timeframe: str, listing: Listing) -> bytes:
@@ -71,23 +66,16 @@ def funding_rates(rates: FundingRates, listing: Listing) -> list[Json]:
 def exchange_info(listings: Sequence[Listing], server_ms: int, start_ms: int) -> Json:
     """Describe the exchange and its trading rules."""
     quotes = sorted({listing.quote for listing in listings})
-    return _RULES["exchange"] | {
+    return {
         "serverTime": server_ms,
-        "assets": [_RULES["asset"] | {"asset": quote} for quote in quotes],
+        "assets": [{"asset": quote} for quote in quotes],
         "symbols": [_symbol_info(listing, start_ms) for listing in listings],
     }
 
 
 def _symbol_info(listing: Listing, start_ms: int) -> Json:
     tick, step = _smallest(listing.price_decimals), _smallest(listing.quantity_decimals)
-    own = {
-        "PRICE_FILTER": {"minPrice": tick, "tickSize": tick},
-        "LOT_SIZE": {"minQty": step, "stepSize": step},
-        "MARKET_LOT_SIZE": {"minQty": step, "stepSize": step},
-        "MIN_NOTIONAL": {"notional": f"{listing.min_notional:g}"},
-    }
-    rules = _RULES["symbol"]
-    return rules | {
+    return {
         "symbol": listing.symbol,
         "pair": listing.symbol,
         "onboardDate": start_ms,
@@ -96,7 +84,11 @@ def _symbol_info(listing: Listing, start_ms: int) -> Json:
         "marginAsset": listing.quote,
         "pricePrecision": listing.price_decimals,
         "quantityPrecision": listing.quantity_decimals,
-        "filters": [rule | own.get(rule["filterType"], {}) for rule in rules["filters"]],
+        "minPrice": tick,
+        "tickSize": tick,
+        "minQty": step,
+        "stepSize": step,
+        "notional": f"{listing.min_notional:g}",
     }
 
 
@@ -107,11 +99,11 @@ def day_ticker(feed: Feed, listing: Listing) -> Json:
     volume = float(day.volume.sum())
     turnover = float((day.volume * (day.open + day.high + day.low + day.close) / 4.0).sum())
     trades = int(np.ceil(turnover / _MEAN_TRADE_TURNOVER))
-    return {
-        "symbol": listing.symbol,
+    return book_ticker(feed, listing) | {
         "priceChange": _price(last - first, listing),
         "priceChangePercent": f"{100.0 * (last / first - 1.0):.3f}",
         "weightedAvgPrice": _price(turnover / volume if volume else last, listing),
+        "prevClosePrice": _price(first, listing),
         "lastPrice": _price(last, listing),
         "lastQty": _smallest(listing.quantity_decimals),
         "openPrice": _price(first, listing),
@@ -121,7 +113,6 @@ def day_ticker(feed: Feed, listing: Listing) -> Json:
         "quoteVolume": f"{turnover:.2f}",
         "openTime": int(day.open_ms[0]),
         "closeTime": now_ms,
-        "firstId": 1,
         "lastId": trades,
         "count": trades,
     }
@@ -186,7 +177,6 @@ def premium_index(feed: Feed, listing: Listing, settled: FundingRates) -> Json:
         "indexPrice": f"{index:.8f}",
         "estimatedSettlePrice": f"{index:.8f}",
         "lastFundingRate": f"{float(settled.rate[-1]) if len(settled.rate) else 0.0:.8f}",
-        "interestRate": "0.00010000",
         "nextFundingTime": feed.next_funding_ms(),
         "time": feed.now_ms(),
     }

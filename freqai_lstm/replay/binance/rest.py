@@ -1,6 +1,7 @@
 """The routes of the replay exchange and their parameters, checked as Binance checks them."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -8,16 +9,16 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from freqai_lstm.replay.binance import payloads
-from freqai_lstm.replay.binance.payloads import Json
+from freqai_lstm.replay.binance.dialect import DIALECTS, Json, Limit
 from freqai_lstm.replay.candles import TIMEFRAMES
 from freqai_lstm.replay.faults.http import FaultInjector, add_control_routes
 from freqai_lstm.replay.faults.plan import FaultPlan
 from freqai_lstm.replay.feed import Feed, Span
-from freqai_lstm.replay.market import Candles, Listing, PriceKind
+from freqai_lstm.replay.market import Candles, Listing, PriceKind, TradingMode
 
 _JSON = "application/json"
 _LARGEST_NUMBER_LENGTH = 20
-_BOOK_LEVELS = (5, 10, 20, 50, 100, 500, 1000)
+_FUNDING_RATES = Limit(100, range(1, 1001))
 
 
 class BinanceError(Exception):
@@ -37,11 +38,12 @@ class BinanceError(Exception):
 
 
 class RestApi:
-    """The public endpoints of ``/fapi``."""
+    """The public endpoints, in the dialect of what the market trades."""
 
     def __init__(self, feed: Feed, plan: FaultPlan) -> None:
         self._feed = feed
         self._plan = plan
+        self._dialect = DIALECTS[feed.trading_mode]
 
     async def ping(self) -> Response:
         return JSONResponse({})
@@ -54,7 +56,8 @@ class RestApi:
     async def exchange_info(self) -> Response:
         feed = self._feed
         server_ms = feed.clock.server_ms()
-        return JSONResponse(payloads.exchange_info(feed.listings(), server_ms, feed.start_ms))
+        info = payloads.exchange_info(feed.listings(), server_ms, feed.start_ms)
+        return JSONResponse(self._dialect.fill("exchangeInfo", info))
 
     async def klines(self, request: Request) -> Response:
         listing, timeframe = self._listing(request), _timeframe(request)
@@ -68,9 +71,7 @@ class RestApi:
 
     async def funding_rate(self, request: Request) -> Response:
         listing = self._listing(request)
-        rates = self._feed.funding_rates(
-            listing.symbol, _span(request, default_limit=100, largest_limit=1000)
-        )
+        rates = self._feed.funding_rates(listing.symbol, _span(request, _FUNDING_RATES))
         return JSONResponse(payloads.funding_rates(rates, listing))
 
     async def premium_index(self, request: Request) -> Response:
@@ -79,28 +80,29 @@ class RestApi:
             settled = feed.funding_rates(listing.symbol, Span(limit=1))
             return payloads.premium_index(feed, listing, settled)
 
-        return self._one_or_all(request, describe)
+        return self._tickers(request, "premiumIndex", describe)
 
     async def day_ticker(self, request: Request) -> Response:
-        return self._one_or_all(request, payloads.day_ticker)
+        return self._tickers(request, "ticker/24hr", payloads.day_ticker)
 
     async def price_ticker(self, request: Request) -> Response:
-        return self._one_or_all(request, payloads.price_ticker)
+        return self._tickers(request, "ticker/price", payloads.price_ticker)
 
     async def book_ticker(self, request: Request) -> Response:
-        return self._one_or_all(request, payloads.book_ticker)
+        return self._tickers(request, "ticker/bookTicker", payloads.book_ticker)
 
     async def depth(self, request: Request) -> Response:
         listing = self._listing(request)
-        levels = _whole_number(request, "limit", 500)
-        if levels not in _BOOK_LEVELS:
+        levels = _asked_for(request, self._dialect.book)
+        if levels not in self._dialect.book.allowed:
             raise BinanceError(-4021, f"'{levels}' is not valid depth limit")
-        return JSONResponse(payloads.order_book(self._feed, listing, levels))
+        book = payloads.order_book(self._feed, listing, levels)
+        return JSONResponse(self._dialect.fill("depth", book))
 
     def _candles(
         self, request: Request, listing: Listing, price: PriceKind, timeframe: str
     ) -> Candles:
-        span = _span(request, default_limit=500, largest_limit=1500)
+        span = _span(request, self._dialect.candles)
         candles = self._feed.candles(listing.symbol, price, timeframe, span)
         now_ms, path = self._feed.now_ms(), request.url.path
         return self._plan.distort(candles, timeframe, now_ms, path=path, symbol=listing.symbol)
@@ -109,15 +111,26 @@ class RestApi:
         symbol = request.query_params.get("symbol", "")
         if not symbol:
             raise _missing("symbol")
-        for listing in self._feed.listings():
-            if listing.symbol == symbol:
-                return listing
-        raise BinanceError(-1121, "Invalid symbol.")
+        (listing,) = self._listed([symbol])
+        return listing
 
-    def _one_or_all(self, request: Request, describe: Callable[[Feed, Listing], Json]) -> Response:
+    def _listed(self, symbols: Sequence[str]) -> list[Listing]:
+        listings = {listing.symbol: listing for listing in self._feed.listings()}
+        if not listings.keys() >= set(symbols):
+            raise BinanceError(-1121, "Invalid symbol.")
+        return [listings[symbol] for symbol in symbols]
+
+    def _tickers(
+        self, request: Request, path: str, describe: Callable[[Feed, Listing], Json]
+    ) -> Response:
+        """Describe one listing, some, or all of them."""
         if "symbol" in request.query_params:
-            return JSONResponse(describe(self._feed, self._listing(request)))
-        return JSONResponse([describe(self._feed, listing) for listing in self._feed.listings()])
+            ticker = describe(self._feed, self._listing(request))
+            return JSONResponse(self._dialect.fill(path, ticker))
+        some = _symbols(request)
+        listings = self._feed.listings() if some is None else self._listed(some)
+        tickers = [describe(self._feed, listing) for listing in listings]
+        return JSONResponse([self._dialect.fill(path, ticker) for ticker in tickers])
 
 
 def create_app(feed: Feed, plan: FaultPlan) -> FastAPI:
@@ -126,22 +139,28 @@ def create_app(feed: Feed, plan: FaultPlan) -> FastAPI:
     app.add_middleware(FaultInjector, plan=plan)
     add_control_routes(app, feed, plan)
     api = RestApi(feed, plan)
-    endpoints: dict[str, Callable[..., object]] = {
-        "v1/ping": api.ping,
-        "v1/time": api.time,
-        "v1/exchangeInfo": api.exchange_info,
-        "v1/klines": api.klines,
-        "v1/markPriceKlines": api.mark_price_klines,
-        "v1/fundingRate": api.funding_rate,
-        "v1/premiumIndex": api.premium_index,
-        "v1/ticker/24hr": api.day_ticker,
-        "v1/ticker/price": api.price_ticker,
-        "v2/ticker/price": api.price_ticker,
-        "v1/ticker/bookTicker": api.book_ticker,
-        "v1/depth": api.depth,
+    shared: dict[str, Callable[..., object]] = {
+        "ping": api.ping,
+        "time": api.time,
+        "exchangeInfo": api.exchange_info,
+        "klines": api.klines,
+        "ticker/24hr": api.day_ticker,
+        "ticker/price": api.price_ticker,
+        "ticker/bookTicker": api.book_ticker,
+        "depth": api.depth,
     }
-    for path, endpoint in endpoints.items():
-        app.add_api_route(f"/fapi/{path}", endpoint)
+    endpoints: dict[TradingMode, dict[str, Callable[..., object]]] = {
+        "futures": {
+            **{f"/fapi/v1/{path}": endpoint for path, endpoint in shared.items()},
+            "/fapi/v1/markPriceKlines": api.mark_price_klines,
+            "/fapi/v1/fundingRate": api.funding_rate,
+            "/fapi/v1/premiumIndex": api.premium_index,
+            "/fapi/v2/ticker/price": api.price_ticker,
+        },
+        "spot": {f"/api/v3/{path}": endpoint for path, endpoint in shared.items()},
+    }
+    for path, endpoint in endpoints[feed.trading_mode].items():
+        app.add_api_route(path, endpoint)
 
     async def refuse(request: Request, error: Exception) -> Response:
         if isinstance(error, BinanceError):
@@ -164,14 +183,34 @@ def _timeframe(request: Request) -> str:
     return timeframe
 
 
-def _span(request: Request, *, default_limit: int, largest_limit: int) -> Span:
-    limit = _whole_number(request, "limit", default_limit)
-    if not 1 <= limit <= largest_limit:
+def _symbols(request: Request) -> list[str] | None:
+    """Read the symbols that a JSON array asks for, as ccxt sends it for spot."""
+    text = request.query_params.get("symbols")
+    if text is None:
+        return None
+    try:
+        symbols = json.loads(text)
+    except json.JSONDecodeError:
+        symbols = None
+    if not (isinstance(symbols, list) and all(isinstance(symbol, str) for symbol in symbols)):
+        raise BinanceError(-1100, "Illegal characters found in parameter 'symbols'.")
+    return symbols
+
+
+def _asked_for(request: Request, limit: Limit) -> int:
+    """Read how many rows are asked for, allowed or not."""
+    asked: int = _whole_number(request, "limit", limit.usual)
+    return min(asked, limit.allowed[-1]) if limit.cuts else asked
+
+
+def _span(request: Request, limit: Limit) -> Span:
+    rows = _asked_for(request, limit)
+    if rows not in limit.allowed:
         raise BinanceError(-1130, "Data sent for parameter 'limit' is not valid.")
     start_ms, end_ms = (_whole_number(request, name) for name in ("startTime", "endTime"))
     if start_ms is not None and end_ms is not None and start_ms > end_ms:
         raise BinanceError(-1023, "Start time is greater than end time.")
-    return Span(limit, start_ms, end_ms)
+    return Span(rows, start_ms, end_ms)
 
 
 def _whole_number(request: Request, name: str, default: int | None = None) -> Any:

@@ -36,7 +36,7 @@ class FaultInjector:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         fault = None
-        if scope["type"] == "http" and scope["path"].startswith("/fapi/"):
+        if scope["type"] == "http" and not scope["path"].startswith("/replay/"):
             symbol = parse_qs(scope["query_string"].decode("latin-1")).get("symbol", [""])[0]
             fault = self._plan.draw(REQUEST_KINDS, scope["path"], symbol)
         kind = None if fault is None else fault.kind

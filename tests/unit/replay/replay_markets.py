@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from freqai_lstm.replay.candles import DAY_MS, HOUR_MS, parse_day_ms
-from freqai_lstm.replay.market import Candles, FundingRates, Listing, Market, PriceKind
+from freqai_lstm.replay.market import Candles, FundingRates, Listing, Market, PriceKind, TradingMode
 
 START_MS = parse_day_ms("20240101")
 LISTING = Listing("BTC", "USDT", 1, 3, 100.0)
@@ -24,6 +24,7 @@ class StoredMarket:
     rates: FundingRates = field(default_factory=FundingRates.empty)
     listings: tuple[Listing, ...] = (LISTING,)
     identity: str = "stored"
+    trading_mode: TradingMode = "futures"
 
     def timeframes(self, symbol: str, price: PriceKind) -> list[str]:
         return list(self.stored)

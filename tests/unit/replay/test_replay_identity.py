@@ -51,4 +51,10 @@ def test_overlay_gives_each_market_an_identifier_of_its_own() -> None:
         for seed in (0, 1)
     ]
     assert overlays[0] != overlays[1]
-    assert all(identifier.startswith("replay-seed") for identifier in overlays)
+    assert all(identifier.startswith("replay-futures-seed") for identifier in overlays)
+
+
+def test_overlay_tells_the_models_of_spot_from_those_of_futures() -> None:
+    overlay = replay_overlay("http://127.0.0.1:1", SyntheticMarket(trading_mode="spot"))
+    assert overlay["freqai"]["identifier"].startswith("replay-spot-seed0-")
+    assert overlay["exchange"]["ccxt_config"]["options"]["fetchMarkets"] == {"types": ["spot"]}

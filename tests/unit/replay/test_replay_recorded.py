@@ -110,6 +110,23 @@ def test_trading_rules_follow_the_candles(folder: Path) -> None:
     assert (pepe.price_decimals, pepe.quantity_decimals, pepe.min_notional) == (5, 3, 5)
 
 
+def test_spot_candles_lie_beside_the_folder_of_futures(folder: Path) -> None:
+    datadir = folder.parent
+    store(folder, "BTC_USDT_USDT-1h-futures.feather", frame(hours(days=2, seed=1)))
+    store(datadir, "BTC_USDT-1h.feather", frame(hours(days=3)))
+    store(datadir, "BTC_USDT-1d.feather", frame(aggregate(hours(days=3), "1d")))
+    store(datadir, "PEPE_USDC-1h.feather", frame(hours(days=4)))
+    for other in ("BTC_USDT-trades.feather", "BTC_USDT_USDT-1h-mark.feather", "notes.feather"):
+        (datadir / other).write_bytes(b"not candles of spot")
+    market = RecordedMarket(datadir, trading_mode="spot")
+    bitcoin, pepe = market.listings
+    assert (bitcoin.pair, pepe.pair) == ("BTC/USDT", "PEPE/USDC")
+    assert (bitcoin.trading_mode, pepe.trading_mode) == ("spot", "spot")
+    assert market.timeframes("BTCUSDT", "last") == ["1h", "1d"]
+    assert market.candles("BTCUSDT", "last", "1h").close.tolist() == hours(days=3).close.tolist()
+    assert market.end_ms == START_MS + 4 * DAY_MS
+
+
 def test_only_the_wanted_pairs_are_read(folder: Path) -> None:
     store(folder, "BTC_USDT_USDT-1h-futures.feather", frame(hours(days=2)))
     (folder / "ETH_USDT_USDT-1h-futures.feather").write_bytes(b"broken")
@@ -132,6 +149,20 @@ def test_a_directory_without_futures_says_what_it_has(tmp_path: Path) -> None:
 def test_an_empty_folder_says_what_it_needs(folder: Path) -> None:
     with pytest.raises(ReplayError, match=r"futures must have files such as BTC_.*; has nothing\."):
         RecordedMarket(folder.parent)
+
+
+def test_a_directory_without_spot_says_what_it_needs_and_has(folder: Path) -> None:
+    store(folder, "BTC_USDT_USDT-1h-futures.feather", frame(hours(days=2)))
+    with pytest.raises(
+        ReplayError, match=r"must have files such as BTC_USDT-1h\.feather, .*; has futures\."
+    ):
+        RecordedMarket(folder.parent, trading_mode="spot")
+    store(folder.parent, "BTC_USDT-1s.feather", frame(hours(days=2)))
+    with pytest.raises(ReplayError, match=r"has BTC_USDT-1s\.feather, futures\."):
+        RecordedMarket(folder.parent, trading_mode="spot")
+    store(folder.parent, "BTC_USDT-1h.feather", frame(hours(days=2)))
+    with pytest.raises(ReplayError, match=r"candles of BTC/USDT:USDT \(.*\); has none"):
+        RecordedMarket(folder.parent, trading_mode="spot", pairs=["BTC/USDT:USDT"])
 
 
 def test_mark_prices_alone_are_no_market(folder: Path) -> None:

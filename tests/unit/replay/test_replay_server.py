@@ -182,6 +182,20 @@ def test_the_synthetic_market_takes_its_values_from_the_command_line(
     assert clock.is_live
 
 
+def test_spot_is_served_if_asked_for(served: list[dict[str, object]], tmp_path: Path) -> None:
+    frame(hours(days=2)).to_feather(tmp_path / "BTC_USDT-1h.feather")
+    for source in ([], ["--datadir", str(tmp_path)]):
+        args = parse("--trading-mode", "spot", "--pairs", "BTC/USDT", *source)
+        assert args.run(args) == 0
+    for call, kind in zip(served, (SyntheticMarket, RecordedMarket), strict=True):
+        market = call["market"]
+        assert isinstance(market, kind)
+        assert market.trading_mode == "spot"
+        assert [listing.pair for listing in market.listings] == ["BTC/USDT"]
+    with pytest.raises(SystemExit):
+        parse("--trading-mode", "margin")
+
+
 def test_a_data_directory_is_served_as_it_is(
     served: list[dict[str, object]], tmp_path: Path, two_months: SyntheticMarket
 ) -> None:

@@ -62,6 +62,13 @@ def test_a_pair_does_not_depend_on_the_other_pairs(two_months: SyntheticMarket) 
     )
 
 
+def test_spot_has_the_candles_of_futures_under_its_own_names(two_months: SyntheticMarket) -> None:
+    span = {"start_ms": two_months.start_ms, "end_ms": two_months.end_ms}
+    spot = SyntheticMarket(5, trading_mode="spot", pairs=["BTC/USDT", "ETH/USDT"], **span)
+    assert [listing.pair for listing in spot.listings] == ["BTC/USDT", "ETH/USDT"]
+    assert digest(spot) == digest(two_months)
+
+
 def test_ten_pairs_from_2023_to_june_2024(market: SyntheticMarket) -> None:
     assert [listing.pair for listing in market.listings] == [f"{coin}/USDT:USDT" for coin in COINS]
     assert str(market) == "10 pairs, 5m candles, 2023-01-01 to 2024-06-30"
@@ -192,6 +199,10 @@ def test_other_base_timeframes(timeframe: str) -> None:
         ({"start_ms": -DAY_MS}, "at least one whole UTC day"),
         ({"pairs": ["DOGE/USDT:USDT"]}, "was asked for DOGE/USDT:USDT"),
         ({"pairs": []}, "was asked for none"),
+        (
+            {"trading_mode": "spot", "pairs": ["BTC/USDT:USDT"]},
+            "spot market has the pairs BTC/USDT, .*; was asked for BTC/USDT:USDT",
+        ),
     ],
 )
 def test_bad_values_are_refused(values: dict[str, object], message: str) -> None:

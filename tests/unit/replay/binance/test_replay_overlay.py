@@ -7,7 +7,9 @@ import ccxt.async_support
 import ccxt.pro
 import pytest
 
-from freqai_lstm.replay.binance.overlay import Json, exchange_overlay
+from freqai_lstm.replay.binance.dialect import Json
+from freqai_lstm.replay.binance.overlay import exchange_overlay
+from freqai_lstm.replay.market import TradingMode
 
 URL = "http://127.0.0.1:8123"
 
@@ -30,15 +32,19 @@ def test_every_address_of_ccxt_is_on_this_machine(library: type[ccxt.Exchange]) 
     assert {address.split("/")[2] for address in addresses} == {"127.0.0.1:8123"}
     assert exchange.urls["api"]["fapiPublic"] == f"{URL}/fapi/v1"
     assert exchange.urls["api"]["fapiPublicV2"] == f"{URL}/fapi/v2"
+    assert exchange.urls["api"]["public"] == f"{URL}/api/v3"
 
 
-def test_only_linear_markets_are_loaded_and_nothing_else_is_contacted() -> None:
-    exchange = exchange_overlay(URL)["exchange"]
+@pytest.mark.parametrize(("trading_mode", "kind"), [("futures", "linear"), ("spot", "spot")])
+def test_only_the_own_markets_are_loaded_and_nothing_else_is_contacted(
+    trading_mode: TradingMode, kind: str
+) -> None:
+    exchange = exchange_overlay(URL, trading_mode)["exchange"]
     assert exchange["name"] == "binance"
     assert exchange["only_from_ccxt"] is True
     assert exchange["enable_ws"] is False
     options = exchange["ccxt_config"]["options"]
-    assert options == {"fetchMarkets": {"types": ["linear"]}, "fetchCurrencies": False}
+    assert options == {"fetchMarkets": {"types": [kind]}, "fetchCurrencies": False}
     assert exchange["ccxt_config"]["enableRateLimit"] is False
 
 

@@ -145,6 +145,16 @@ def test_faults_may_be_limited_to_paths_and_symbols(faulty: ReplayServer) -> Non
     assert get(faulty, "ping").status_code == 200
 
 
+def test_spot_has_faults_too(spot_server: ReplayServer) -> None:
+    url = f"{spot_server.url}/api/v3/ping"
+    spot_server.faults.add(Fault("http_5xx", path="ping"))
+    try:
+        assert requests.get(url, timeout=5).status_code == 503
+    finally:
+        spot_server.faults.clear()
+    assert requests.get(url, timeout=5).status_code == 200
+
+
 def test_a_fault_ends_by_itself(set_time: SetTime) -> None:
     set_time(1_000_000)
     plan = FaultPlan([Fault("http_5xx", duration_seconds=60), Fault("http_429")])
