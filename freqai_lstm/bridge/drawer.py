@@ -235,6 +235,12 @@ class SafeDataDrawer(data_drawer.FreqaiDataDrawer):
             except OSError as error:
                 self.incidents.record(path.name, "saving", f"{error}; its former content stays")
 
+    def let_go(self, coin: str) -> None:
+        """Drop what is in memory of a pair that left; back again, it starts as after a restart."""
+        with self._model_lock:
+            self._forget(coin)
+        self.model_return_values.pop(coin, None)
+
     def _forget(self, coin: str) -> None:
         self.model_dictionary.pop(coin, None)
         self.meta_data_dictionary.pop(coin, None)

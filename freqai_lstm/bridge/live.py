@@ -17,7 +17,6 @@ from freqtrade.freqai.torch.PyTorchDataConvertor import (
     DefaultPyTorchDataConvertor,
     PyTorchDataConvertor,
 )
-from freqtrade.freqai.utils import download_all_data_for_training
 from pandas import DataFrame
 
 from freqai_lstm.bridge.drawer import SafeDataDrawer, salvage_folder
@@ -25,6 +24,7 @@ from freqai_lstm.bridge.folders import identifier_folder
 from freqai_lstm.bridge.incidents import INCIDENTS_NAME, IncidentLog, described
 from freqai_lstm.bridge.internals import OpenRegressor, fetch_candles
 from freqai_lstm.bridge.kitchen import WindowedDataKitchen
+from freqai_lstm.bridge.roster import Roster, queue_up
 from freqai_lstm.exceptions import SettingsError
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ class LiveRegressor(OpenRegressor):
     * Every file is written whole; a model becomes the pair's own only with all that belongs to it.
     * A training that fails keeps the former model, and is tried again with the next candle.
     * Candles that came late are not traded on.
+    * Pairs may join and leave while the bot runs.
     * Failures are counted in ``incidents.json`` and told in one line each.
     """
 
@@ -53,6 +54,7 @@ class LiveRegressor(OpenRegressor):
         drawer = SafeDataDrawer(self.full_path, self.config, self.incidents)
         drawer.model_type, drawer.current_candle = self.dd.model_type, self.dd.current_candle
         self.dd = drawer
+        self._roster = Roster(config)
         self._failed_at: dict[str, Any] = {}
         self._asked_again: dict[tuple[str, str], pd.Timestamp] = {}
 
@@ -67,8 +69,13 @@ class LiveRegressor(OpenRegressor):
         """Predict the newest candle of a pair; without a signal if others are late."""
         pair = metadata["pair"]
         self.dk = kitchen = WindowedDataKitchen(self.config, True, pair, history_candles=0)
+        kitchen.all_pairs = self._roster.call(strategy, pair, dataframe["date"].iloc[-1])
+        _, _, needed = kitchen.check_if_new_training_required(0)
+        self._roster.let_in(strategy, kitchen.all_pairs, self.dd, needed)
+        self._roster.let_go(kitchen.all_pairs, self.dd)
+        queue_up(self.train_queue, strategy.dp.current_whitelist())
         if self.dd.historic_data and self._history_is_torn(strategy, kitchen):
-            self._fetch_history_again(strategy)
+            self._fetch_history_again(strategy, kitchen.all_pairs)
         kitchen.stale = self._late_candles(strategy, pair, dataframe["date"].iloc[-1])
         if kitchen.stale:
             problem = f"no candle yet of {', '.join(kitchen.stale)}; no signal on this candle"
@@ -158,11 +165,10 @@ class LiveRegressor(OpenRegressor):
                     return True
         return False
 
-    def _fetch_history_again(self, strategy: Any) -> None:
+    def _fetch_history_again(self, strategy: Any, pairs: list[str]) -> None:
         """Load the candles of all pairs anew: the exchange was away for longer than it gives."""
         logger.warning("Candles are missing since the last ones: all history is downloaded again")
-        # FreqAI raises the configuration's startup_candle_count each time it downloads.
-        download_all_data_for_training(strategy.dp, dict(self.config))
+        self._roster.download(strategy, pairs)
         with self.dd.history_lock:
             self.dd.historic_data.clear()
 

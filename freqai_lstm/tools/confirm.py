@@ -22,6 +22,8 @@ from freqtrade.enums import RunMode
 from freqtrade.exceptions import OperationalException
 from freqtrade.optimize.hyperopt_tools import HyperoptTools
 
+from freqai_lstm.bridge.internals import own_parameters
+from freqai_lstm.bridge.offline import load_labelling_strategy
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.tools.candles import split_timerange
 from freqai_lstm.tools.command import (
@@ -80,6 +82,7 @@ def run_confirm(args: argparse.Namespace) -> int:
     config = freqai_configuration(options)
     parts = split_timerange(args.timerange, args.split, config["freqai"]["backtest_period_days"])
     file = strategy_file(config)
+    _check_spaces(config, args.spaces)
     parameters = search_parameters(config, list(_search_options(args, parts.search)))
 
     def performances(folder: Path) -> list[Performance]:
@@ -99,6 +102,24 @@ def run_confirm(args: argparse.Namespace) -> int:
     print(f"The found parameters are in {parameters}. The strategy takes them after")
     print(f"  {shlex.join(['cp', str(parameters), str(file.with_suffix('.json'))])}")
     return 0
+
+
+def _check_spaces(config: Mapping[str, Any], spaces: Sequence[str]) -> None:
+    """Refuse a search of parameters that the strategy does not have.
+
+    :raises SettingsError: If it has none in one of the spaces.
+    """
+    own = {
+        parameter.space for parameter in own_parameters(load_labelling_strategy(config)).values()
+    }
+    known = {*own, "roi", "stoploss", "trailing", "trades", "all", "default"}
+    if unknown := sorted(set(spaces) - known):
+        found = f"has parameters in {', '.join(sorted(map(str, own)))}" if own else "has none"
+        raise SettingsError(
+            f"--spaces: must be spaces that the strategy has parameters in, or of freqtrade's own "
+            f"(roi, stoploss, trailing, trades), {config['strategy']} {found}, was "
+            f"{', '.join(unknown)}"
+        )
 
 
 def _search_options(args: argparse.Namespace, timerange: str) -> Iterator[str]:

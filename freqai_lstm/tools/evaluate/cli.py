@@ -111,8 +111,13 @@ def run_evaluate(args: argparse.Namespace) -> int:
     sub_runs = plan.plan_sub_runs(config, candidates, args.seeds, horizons)
     costs = _run_all(sub_runs, args, output.with_suffix(".log"))
     rows = compare(sub_runs)
-    for label in args.labels or asked_for(row.label for row in rows):
+    shown = args.labels or asked_for(row.label for row in rows)
+    for label in shown:
         _print_label(label, [row for row in rows if row.label == label], args.timerange)
+    kinds = {row.is_of_classes for row in rows if row.label in shown}
+    print(
+        "\n".join([*([_NOTE] if False in kinds else ()), *([_CLASS_NOTE] if True in kinds else ())])
+    )
     seconds = {candidate.name: _core_seconds(candidate, costs) for candidate in candidates}
     for name, cost in seconds.items():
         print(f"{name}: {cost:.1f} s of a core for a training")
@@ -153,7 +158,6 @@ def _print_label(label: str, rows: Sequence[Row], timerange: str) -> None:
         _CLASS_HEADERS if of_classes else _HEADERS,
         [_cells(row) for row in rows],
     )
-    print(_CLASS_NOTE if of_classes else _NOTE)
 
 
 def _run_all(

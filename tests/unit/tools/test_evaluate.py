@@ -240,7 +240,7 @@ def test_model_that_knows_something_ranks_above_guessing(sub_runs: list[SubRun])
 
 def test_correlation_of_a_window_is_the_mean_over_the_windows(sub_runs: list[SubRun]) -> None:
     run = sub_runs[0]
-    [pair] = load_predictions(run.config)
+    [pair] = load_predictions(run.config)["score"]
     rows = pair.candles[pair.trusted]
     # The second window errs, and counts for little or much as its scores are small or large.
     wild = rows["window"] == rows["window"].max()

@@ -1,7 +1,6 @@
 """The report of a finished backtest, from predictions whose skill is known."""
 
 import json
-import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,9 +14,8 @@ import torch
 from unit_predictions import LABELS, STARTS, Store
 
 from freqai_lstm.cli import parse_arguments
-from freqai_lstm.exceptions import SkillError
 from freqai_lstm.score import RETURN_LABEL, Signals, spread_columns
-from freqai_lstm.tools.report.gather import BacktestReport, daily_sharpe, gather_report, load_trades
+from freqai_lstm.tools.report.gather import BacktestReport, gather_report
 from freqai_lstm.tools.report.page import write_json, write_page
 from freqai_lstm.tools.report.plots import extremes
 from freqai_lstm.tools.report.verdicts import overall_verdicts, tuning_verdicts
@@ -35,12 +33,17 @@ def constant(predicted: pd.DataFrame) -> pd.DataFrame:
     return predicted.assign(**{name: 1e-3 * predicted[name] for name in LABELS})
 
 
+def of_score(report: BacktestReport) -> Any:
+    [score] = [label for label in report.labels if label.label == "score"]
+    return score
+
+
 def texts(report: BacktestReport) -> str:
-    return " ".join(verdict.text for verdict in report.verdicts)
+    return " ".join(verdict.text for verdict in [*report.verdicts, *of_score(report).verdicts])
 
 
 def warnings_of(report: BacktestReport, number: int = 0) -> str:
-    verdicts = report.pairs[number].verdicts
+    verdicts = of_score(report).pairs[number].verdicts
     return " ".join(verdict.text for verdict in verdicts if verdict.tone == "warning")
 
 
@@ -55,7 +58,7 @@ def test_true_nowcast_is_no_sign_of_a_forecast(config: dict[str, Any], store: St
     report = gather_report(config)
     assert "Nowcast: on BTC/USDT:USDT the correlation" in texts(report)
     assert "no sign that the market can be predicted" in texts(report)
-    assert report.verdicts[0].tone == "plain"
+    assert of_score(report).verdicts[0].tone == "plain"
     assert "skill" not in warnings_of(report)
 
 
@@ -65,7 +68,7 @@ def test_shuffled_predictions_are_called_out(config: dict[str, Any], store: Stor
     report = gather_report(config)
     assert "No skill: on average over 2 pairs" in texts(report)
     assert "not distinguishable from chance" in texts(report)
-    assert report.verdicts[0].tone == "warning"
+    assert of_score(report).verdicts[0].tone == "warning"
     assert "No skill: on ETH/USDT:USDT" in warnings_of(report, 1)
     assert report.missing_pairs == ["SOL/USDT:USDT"]
 
@@ -85,8 +88,8 @@ def test_forecast_that_knows_the_future_beats_persistence(
     store(BTC, lambda predicted: predicted, ahead=6)
     report = gather_report(forecast)
     assert "Better than persistence" in texts(report)
-    assert report.verdicts[0].tone == "good"
-    assert report.pairs[0].figures.whole.gain.value > 0.3
+    assert of_score(report).verdicts[0].tone == "good"
+    assert of_score(report).pairs[0].figures.whole.gain.value > 0.3
 
 
 def test_forecast_that_repeats_the_present_does_not(forecast: dict[str, Any], store: Store) -> None:
@@ -100,8 +103,10 @@ def test_forecast_that_repeats_the_present_does_not(forecast: dict[str, Any], st
 def test_forecast_below_persistence_is_called_worse(forecast: dict[str, Any], store: Store) -> None:
     store(BTC, lambda predicted: predicted)
     report = gather_report(forecast)
-    worse = replace(report.overall, correlation=Estimate(0.3, 0.05), gain=Estimate(-0.2, 0.05))
-    verdict = overall_verdicts(worse, [report.pairs[0].figures], 6)[0]
+    worse = replace(
+        of_score(report).overall, correlation=Estimate(0.3, 0.05), gain=Estimate(-0.2, 0.05)
+    )
+    verdict = overall_verdicts(worse, [of_score(report).pairs[0].figures], "score", 6)[0]
     assert (verdict.tone, verdict.text.split(":")[0]) == ("warning", "Worse than persistence")
 
 
@@ -146,8 +151,10 @@ def test_returns_that_the_score_knows_of_are_named(forecast: dict[str, Any], sto
     nothing = dict.fromkeys((1, 4, 24), Estimate(0.01, 0.02))
     for value, tone, word in ((0.1, "good", "12 candle(s)"), (-0.1, "warning", "moved against")):
         known = nothing | {12: Estimate(value, 0.02)}
-        figures = replace(report.overall, rank_ic=report.overall.rank_ic | {"model": known})
-        verdict = overall_verdicts(figures, [report.pairs[0].figures], 6)[1]
+        figures = replace(
+            of_score(report).overall, rank_ic=of_score(report).overall.rank_ic | {"model": known}
+        )
+        verdict = overall_verdicts(figures, [of_score(report).pairs[0].figures], "score", 6)[1]
         assert verdict.tone == tone
         assert word in verdict.text
 
@@ -197,11 +204,12 @@ def test_failed_training_is_counted(config: dict[str, Any], store: Store) -> Non
 def test_return_head_is_judged_where_there_is_one(
     forecast: dict[str, Any], store: Store, tmp_path: Path
 ) -> None:
+    forecast["freqai"]["feature_parameters"]["return_head"] = True
     store(BTC, lambda rows: rows.assign(**{RETURN_LABEL: rows[LABELS[0]]}), ahead=6)
     report = gather_report(forecast)
-    assert report.overall.return_head is not None
+    assert of_score(report).overall.return_head is not None
     assert "of the return head with" in texts(report)
-    assert report.pairs[0].figures.whole.return_head is not None
+    assert of_score(report).pairs[0].figures.whole.return_head is not None
     write_page(report, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.count("<td>return head</td>") == 2
@@ -226,9 +234,9 @@ def with_errors(spread: float, *, known: bool = True) -> Callable[[pd.DataFrame]
 def test_single_network_has_no_word_on_spread(config: dict[str, Any], store: Store) -> None:
     store(BTC, lambda predicted: predicted)
     report = gather_report(config)
-    assert report.overall.spreads == {}
-    assert report.pairs[0].figures.spreads == {}
-    assert len(report.verdicts) == 2
+    assert of_score(report).overall.spreads == {}
+    assert of_score(report).pairs[0].figures.spreads == {}
+    assert len(of_score(report).verdicts) == 2
 
 
 def test_spread_of_the_size_of_the_errors_is_called_so(
@@ -236,7 +244,7 @@ def test_spread_of_the_size_of_the_errors_is_called_so(
 ) -> None:
     store(BTC, with_errors(1.0))
     report = gather_report(config)
-    overall = report.overall.spreads["all labels"]
+    overall = of_score(report).overall.spreads["all labels"]
     assert overall.error_ratio == pytest.approx(1, abs=0.1)
     assert overall.within_one == pytest.approx(0.683, abs=0.03)
     assert overall.within_two == pytest.approx(0.954, abs=0.02)
@@ -244,7 +252,7 @@ def test_spread_of_the_size_of_the_errors_is_called_so(
     assert "Spread of the size of the errors: out of sample the errors are" in texts(report)
     assert "Errors are larger where the spread is" in texts(report)
     assert "Do not read it as an interval" not in texts(report)
-    spreads = report.pairs[0].figures.spreads
+    spreads = of_score(report).pairs[0].figures.spreads
     assert list(spreads) == ["score", "all labels", *LABELS]
     # Errors of components that are independent of each other partly cancel out.
     assert spreads["score"].error_ratio < 0.7
@@ -256,8 +264,11 @@ def test_spread_of_the_size_of_the_errors_is_called_so(
     assert page.count("<h3>Spread against error</h3>") == 1
     write_json(report, tmp_path / "page.json")
     loaded = json.loads((tmp_path / "page.json").read_text(encoding="utf-8"))
-    assert loaded["overall"]["spreads"]["all labels"]["within_two"] == overall.within_two
-    assert loaded["pairs"][0]["spreads"]["&-score_w3"].keys() == {
+    assert (
+        loaded["labels"]["score"]["overall"]["spreads"]["all labels"]["within_two"]
+        == overall.within_two
+    )
+    assert loaded["labels"]["score"]["pairs"][0]["spreads"]["&-score_w3"].keys() == {
         *("within_one", "within_two", "error_ratio", "rank_correlation")
     }
 
@@ -267,7 +278,9 @@ def test_badly_calibrated_spread_is_called_out(
     config: dict[str, Any], store: Store, spread: float, word: str
 ) -> None:
     store(BTC, with_errors(spread))
-    [verdict] = [each for each in gather_report(config).verdicts if "calibrated" in each.text]
+    [verdict] = [
+        each for each in of_score(gather_report(config)).verdicts if "calibrated" in each.text
+    ]
     assert verdict.tone == "warning"
     assert verdict.text.startswith(f"Spread {word}, badly calibrated: ")
     assert "of a normal error it would on 68.3 % and 95.4 %. Do not read it" in verdict.text
@@ -289,14 +302,15 @@ def test_spread_of_candles_without_a_prediction_does_not_count(
         return changed.assign(do_predict=rows.index % 2)
 
     store(BTC, half)
-    spread = gather_report(config).overall.spreads["all labels"]
+    spread = of_score(gather_report(config)).overall.spreads["all labels"]
     assert spread.error_ratio == pytest.approx(1, abs=0.15)
 
 
 def test_spread_of_the_return_head_is_judged_too(forecast: dict[str, Any], store: Store) -> None:
+    forecast["freqai"]["feature_parameters"]["return_head"] = True
     [spread] = spread_columns([RETURN_LABEL])
     store(BTC, lambda rows: with_errors(1.0)(rows).assign(**{RETURN_LABEL: 0.0, spread: 1e6}))
-    figures = gather_report(forecast).pairs[0].figures.spreads[RETURN_LABEL]
+    figures = of_score(gather_report(forecast)).pairs[0].figures.spreads[RETURN_LABEL]
     assert figures.within_one == 1
     assert figures.error_ratio < 1e-4
 
@@ -316,7 +330,7 @@ def test_page_needs_no_network_and_json_has_all_figures(
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "No skill: on ETH/USDT:USDT" in page
     own = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
-    assert not re.search(r"(src|href)\s*=\s*\"(?!#|data:)", own)
+    assert re.findall(r"(?:src|href)\s*=\s*\"(?!#|data:)([^\"]*)", own) == ["page.json"]
     assert len(re.findall(r"<script>", page)) == 2
     figures = re.findall(r'<script type="application/json">(.*?)</script>', page, re.DOTALL)
     assert all({"data", "layout"} <= set(json.loads(figure)) for figure in figures)
@@ -326,10 +340,10 @@ def test_page_needs_no_network_and_json_has_all_figures(
 
     write_json(report, tmp_path / "page.json")
     loaded = json.loads((tmp_path / "page.json").read_text(encoding="utf-8"))
-    whole = loaded["pairs"][0]["whole"]
+    whole = loaded["labels"]["score"]["pairs"][0]["whole"]
     assert whole["forecasts"]["model"]["correlation"]["value"] > 0.9
     assert set(whole["forecasts"]["persistence"]["rank_ic"]) == {"1", "4", "12", "24"}
-    assert len(loaded["pairs"][0]["windows"]) == 2
+    assert len(loaded["labels"]["score"]["pairs"][0]["windows"]) == 2
     assert loaded["trading"] is None
 
 
@@ -343,7 +357,7 @@ def test_figures_of_the_windows_are_of_their_own_candles(
         return rows.assign(**{name: sign * rows[name] for name in LABELS})
 
     store(BTC, second_reversed)
-    windows = gather_report(config).pairs[0].figures.windows
+    windows = of_score(gather_report(config)).pairs[0].figures.windows
     values = [window.forecasts["model"].correlation.value for window in windows.values()]
     assert values == pytest.approx([1, -1])
     assert list(windows)[1] == later
@@ -357,33 +371,6 @@ def test_lines_keep_their_extremes() -> None:
     assert len(drawn) <= 102
     assert (drawn[123], drawn[7777]) == (5.0, -5.0)
     assert extremes(series.head(50), 100).equals(series.head(50))
-
-
-def test_trades_of_another_backtest_are_left_out(
-    config: dict[str, Any], store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = {"freqai_identifier": "other", "timerange": config["timerange"]}
-    monkeypatch.setattr(
-        "freqai_lstm.tools.report.gather.btanalysis.load_backtest_stats",
-        lambda _: {"strategy": {"S": other}},
-    )
-    monkeypatch.setattr(
-        "freqai_lstm.tools.report.gather.btanalysis.get_latest_backtest_filename",
-        lambda _: "result.zip",
-    )
-    reason = load_trades(config, [])
-    assert isinstance(reason, str)
-    assert "must be of identifier 'torch-lstm'" in reason
-    assert "was of 'other'" in reason
-    with pytest.raises(SkillError, match="was of 'other'"):
-        load_trades(config, [], Path("given.zip"))
-
-
-def test_result_file_that_is_nowhere_is_an_error(
-    config: dict[str, Any], store: Store, tmp_path: Path
-) -> None:
-    with pytest.raises(SkillError, match=r"--backtest-result .*none\.zip: cannot be read"):
-        load_trades(config, [], tmp_path / "none.zip")
 
 
 def test_windows_without_candles_are_not_missed(config: dict[str, Any], store: Store) -> None:
@@ -407,21 +394,10 @@ def test_unreadable_model_costs_its_training_curve_alone(
             torch.save({"pytrainer": object}, file)
         else:
             file.write_bytes(content)
-    assert gather_report(config).pairs[0].curves == []
+    assert gather_report(config).curves == {BTC: []}
 
 
 def test_report_takes_the_options_of_the_backtest() -> None:
     args = parse_arguments(["report", "-c", "a.json", "--timerange", "20240101-20240201"])
     assert args.output is None
     assert callable(args.run)
-
-
-def test_sharpe_of_the_days_counts_idle_days() -> None:
-    candles = pd.date_range("2024-03-01", periods=96, freq="h", tz="UTC")
-    closed = [candles[0], candles[30], candles[80], candles[81]]
-    equity = pd.Series([1.0, 1.1, 1.2, 1.21], closed)
-    # The first day's closing is what the others are measured by.
-    returns = np.array([0.1, 0.0, 0.1])
-    expected = returns.mean() / returns.std(ddof=1) * np.sqrt(365)
-    assert daily_sharpe(equity, candles) == pytest.approx(expected)
-    assert math.isnan(daily_sharpe(equity[:1], candles))

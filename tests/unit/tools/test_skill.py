@@ -18,7 +18,7 @@ BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 
 
 def backtest_skill(config: dict[str, Any]) -> list[Skill]:
-    return [pair_skill(pair) for pair in load_predictions(config)]
+    return [pair_skill(pair) for pair in load_predictions(config)["score"]]
 
 
 def test_perfect_predictions_have_perfect_skill(config: dict[str, Any], store: Store) -> None:
