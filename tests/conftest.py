@@ -1,6 +1,7 @@
 """Fixtures of the whole suite: synthetic candles on disk and freqtrade's configuration."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,15 @@ def store_candles(datadir: Path, pair: str, timeframe: str, candles: pd.DataFram
 def config(datadir: Path, tmp_path: Path) -> dict[str, Any]:
     """The configuration of a quick backtest, in a user directory of its own."""
     return make_config(datadir, tmp_path)
+
+
+@pytest.fixture
+def own_datadir(config: dict[str, Any], tmp_path: Path) -> Path:
+    """A copy of the data directory that a test may change."""
+    folder = tmp_path / "data"
+    shutil.copytree(config["datadir"], folder)
+    config["datadir"] = folder
+    return folder
 
 
 def make_config(datadir: Path, userdir: Path) -> dict[str, Any]:

@@ -4,9 +4,12 @@ freqtrade promises none of them: the contract test checks that each is still the
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+from freqtrade.data.history import get_datahandler
+from freqtrade.enums import CandleType
 from freqtrade.freqai.base_models.BasePyTorchRegressor import BasePyTorchRegressor
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from freqtrade.strategy.hyper import detect_all_parameters
@@ -75,3 +78,23 @@ def own_parameters(strategy: Any) -> dict[str, BaseParameter]:
     """Return the parameters of a strategy by name, each knowing its space."""
     spaces = detect_all_parameters(strategy)
     return {name: parameter for space in spaces.values() for name, parameter in space.items()}
+
+
+def candle_path(
+    config: Mapping[str, Any], pair: str, timeframe: str, candle_type: CandleType
+) -> Path:
+    """Return the file that freqtrade keeps these candles in, whether it is there or not."""
+    handler = get_datahandler(config["datadir"], config["dataformat_ohlcv"])
+    return handler._pair_data_filename(config["datadir"], pair, timeframe, candle_type)
+
+
+def raw_candles(
+    config: Mapping[str, Any], pair: str, timeframe: str, candle_type: CandleType
+) -> DataFrame:
+    """Return the candles of a file as they are: not sorted, merged, filled or cut.
+
+    :return: An empty frame if there is no file, or, with an error in the log, none that freqtrade
+        can read.
+    """
+    handler = get_datahandler(config["datadir"], config["dataformat_ohlcv"])
+    return handler._ohlcv_load(pair, timeframe, None, candle_type)

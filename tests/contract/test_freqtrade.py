@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from freqtrade.data.dataprovider import DataProvider
+from freqtrade.data.history.datahandlers.idatahandler import IDataHandler
 from freqtrade.exchange import Exchange
 from freqtrade.freqai.base_models.BasePyTorchRegressor import BasePyTorchRegressor
 from freqtrade.freqai.data_drawer import FreqaiDataDrawer
@@ -96,6 +97,7 @@ RECEIVERS: dict[str, type] = {
     "strategy.dp": DataProvider,
     "provider": DataProvider,
     "exchange": Exchange,
+    "handler": IDataHandler,
     "backtesting": Backtesting,
     "strategy": IStrategy,
 }
@@ -138,7 +140,10 @@ def called(node: ast.Call, names: dict[str, Any]) -> tuple[Any, bool] | None:
         case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name in names:
             return getattr(names[name], attribute, None), False
         case ast.Attribute(value=value, attr=attribute) if ast.unparse(value) in RECEIVERS:
-            return getattr(RECEIVERS[ast.unparse(value)], attribute, None), True
+            owner = RECEIVERS[ast.unparse(value)]
+            found = inspect.getattr_static(owner, attribute, None)
+            bound = isinstance(found, classmethod | staticmethod)
+            return getattr(owner, attribute, None), not bound
     return None
 
 
@@ -254,6 +259,7 @@ def test_renamed_attribute_of_freqtrades_would_be_noticed() -> None:
     }
     assert (DataProvider, "_exchange") in attributes()
     assert (Exchange, "_pairs_last_poll_time") in attributes()
+    assert (IDataHandler, "_ohlcv_load") in attributes()
     assert has_attribute(OpenRegressor, "_stop_event")
     assert not has_attribute(OpenRegressor, "_stopping_event")
 

@@ -1,8 +1,6 @@
 """A backtest through freqtrade's own classes, without an exchange."""
 
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -75,15 +73,6 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(PyTorchLSTMTrainer, "fit", counted)
     return trained
-
-
-@pytest.fixture
-def own_datadir(config: dict[str, Any], tmp_path: Path) -> Path:
-    """A copy of the data directory that a test may change."""
-    folder = tmp_path / "data"
-    shutil.copytree(config["datadir"], folder)
-    config["datadir"] = folder
-    return folder
 
 
 @pytest.fixture
