@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from freqtrade.configuration import TimeRange
 from freqtrade.exceptions import OperationalException
+from freqtrade.exchange import timeframe_to_seconds
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from numpy.lib.stride_tricks import sliding_window_view
 from pandas import DataFrame
@@ -26,16 +27,30 @@ class WindowedDataKitchen(FreqaiDataKitchen):
     FreqAI hands ``predict`` the rows of a slice alone; live, the same candles arrive with their
     history. These are the same raw candles, with the same features.
 
+    In a backtest the last slice has the candle that opens where the timerange ends, too: freqtrade
+    shows it to the strategy, and it is predicted as any other.
+
     :param history_candles: Candles to remember before a slice.
+    :param with_last: Whether the last slice is that of the timerange.
 
     ``stale`` names the candles that had not arrived when a live prediction was due.
     """
 
-    def __init__(self, config: dict[str, Any], live: bool, pair: str, history_candles: int) -> None:
+    def __init__(
+        self,
+        config: dict[str, Any],
+        live: bool,
+        pair: str,
+        history_candles: int,
+        with_last: bool = True,
+    ) -> None:
         super().__init__(config, live, pair)
+        if with_last and not live and not self.backtest_live_models:
+            self.backtesting_timeranges[-1].stopts += timeframe_to_seconds(config["timeframe"])
         self.history_candles = history_candles
         self.history = DataFrame()
         self.stale: list[str] = []
+        self._slice_candles = 0
 
     def get_unique_classes_from_labels(self, dataframe: DataFrame) -> None:
         """Take note of the classes of labels, once: FreqAI adds them again with each window."""
@@ -49,12 +64,21 @@ class WindowedDataKitchen(FreqaiDataKitchen):
             append_df.to_feather(file)
 
     def check_if_backtest_prediction_is_valid(self, len_backtest_df: int) -> bool:
-        """Tell whether a slice's predictions are saved; a file that cannot be read is none."""
+        """Tell whether a slice's predictions are saved; a file that cannot be read is none.
+
+        One that was the last of another timerange has one candle more.
+        """
+        self._slice_candles = len_backtest_df
         try:
             return bool(super().check_if_backtest_prediction_is_valid(len_backtest_df))
         except (OSError, ValueError) as error:
             set_aside(self.backtesting_results_path, str(error), "the slice is predicted again")
             return False
+
+    def get_backtesting_prediction(self) -> DataFrame:
+        """Return the saved predictions of a slice."""
+        saved: DataFrame = super().get_backtesting_prediction()
+        return saved.head(self._slice_candles) if len(saved) == self._slice_candles + 1 else saved
 
     def slice_dataframe(self, timerange: TimeRange, df: DataFrame) -> DataFrame:
         """Return the candles of a timerange, and remember those just before it."""
@@ -70,9 +94,14 @@ class PreparedDataKitchen(WindowedDataKitchen):
     """
 
     def __init__(
-        self, config: dict[str, Any], pair: str, history_candles: int, features: DataFrame
+        self,
+        config: dict[str, Any],
+        pair: str,
+        history_candles: int,
+        features: DataFrame,
+        with_last: bool,
     ) -> None:
-        super().__init__(config, False, pair, history_candles)
+        super().__init__(config, False, pair, history_candles, with_last)
         self.features = features
 
     def use_strategy_to_populate_indicators(self, strategy: Any, *_: Any, **__: Any) -> DataFrame:

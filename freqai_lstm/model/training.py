@@ -20,8 +20,9 @@ from freqai_lstm.model.network import PyTorchLSTMModel
 from freqai_lstm.model.windows import gather_windows
 from freqai_lstm.settings import TrainerSettings
 
-PREDICTION_ROWS = 16_384
-"""Candles of all windows predicted at once: enough to be fast, few enough to need little memory."""
+PREDICTION_WINDOWS = 64
+"""Windows predicted at once, always as many: a matrix product rounds differently with another
+number of rows, and a candle must get the same prediction alone, live, as among others."""
 
 LOWEST_RATE = 0.01
 """Share of the configured learning rate below which the plateau schedule does not go."""
@@ -208,18 +209,22 @@ def train_windows(
 def predict_windows(model: PyTorchLSTMModel, features: Tensor, ends: Tensor) -> Tensor:
     """Predict the labels of the rows that end a whole window.
 
+    What a row gets depends on its own window alone, to the last bit.
+
     :param features: Scaled features, shape ``(rows, features)``, float32.
     :param ends: Rows to predict, shape ``(windows,)``, int64.
     :return: Scaled labels, shape ``(windows, labels)``.
     :raises WindowError: If the number of features differs from what the network was built for.
     """
     model.eval()
-    at_once = max(PREDICTION_ROWS // model.window_size, 1)
     with torch.inference_mode():
         labels = features.new_empty(len(ends), model.output_dim)
-        for first in range(0, len(ends), at_once):
-            chunk = gather_windows(features, ends[first : first + at_once], model.window_size)
-            labels[first : first + at_once] = model(chunk)
+        for part, predicted in zip(
+            ends.split(PREDICTION_WINDOWS), labels.split(PREDICTION_WINDOWS), strict=True
+        ):
+            padding = part[-1:].expand(PREDICTION_WINDOWS - len(part))
+            windows = gather_windows(features, torch.cat([part, padding]), model.window_size)
+            predicted.copy_(model(windows)[: len(part)])
         return labels
 
 

@@ -104,8 +104,12 @@ def compose_score(components: pd.DataFrame, weights: Weights) -> pd.Series:
     :return: ``sum_k w_k * c_k``, dimensionless, index of ``components``.
     :raises ValueError: If the weights are not nine.
     """
-    values = components[list(WEIGHT_NAMES)].to_numpy(dtype=float) @ _weight_vector(weights)
-    return pd.Series(values, index=components.index)
+    # A matrix product rounds differently with another number of candles.
+    terms = [
+        weight * components[name].to_numpy(dtype=float)
+        for name, weight in zip(WEIGHT_NAMES, _weight_vector(weights), strict=True)
+    ]
+    return pd.Series(sum(terms), index=components.index)
 
 
 def market_regime(candles: pd.DataFrame) -> pd.DataFrame:

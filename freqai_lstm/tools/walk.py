@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from freqtrade.commands.optimize_commands import setup_optimize_configuration
+from freqtrade.configuration import TimeRange
 from freqtrade.enums import RunMode
 from freqtrade.exceptions import ConfigurationError
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
@@ -226,7 +227,8 @@ def walk(
         regressor.train = noting_errors
         regressor.live = False
         history = getattr(regressor, "window_size", 1) - 1
-        regressor.dk = PreparedDataKitchen(strategy.config, pair, history, features)
+        with_last = whole.stop == TimeRange.parse_timerange(project.config["timerange"]).stopts
+        regressor.dk = PreparedDataKitchen(strategy.config, pair, history, features, with_last)
         IFreqaiModel.start_backtesting(regressor, features, {"pair": pair}, regressor.dk, strategy)
         for window in windows:
             if window.model_filename not in outcome.errors:

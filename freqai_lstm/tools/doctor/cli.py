@@ -34,8 +34,6 @@ from freqai_lstm.tools.doctor.pairs import check_pairs
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_freqtrade_options(parser, needs_timerange=False)
-    parser.add_argument("-s", "--strategy", metavar="NAME")
-    parser.add_argument("--freqaimodel", metavar="NAME")
     parser.set_defaults(run=run_doctor)
 
 
