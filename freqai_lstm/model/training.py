@@ -219,12 +219,11 @@ def predict_windows(model: PyTorchLSTMModel, features: Tensor, ends: Tensor) -> 
     model.eval()
     with torch.inference_mode():
         labels = features.new_empty(len(ends), model.output_dim)
-        for part, predicted in zip(
-            ends.split(PREDICTION_WINDOWS), labels.split(PREDICTION_WINDOWS), strict=True
-        ):
+        for first in range(0, len(ends), PREDICTION_WINDOWS):
+            part = ends[first : first + PREDICTION_WINDOWS]
             padding = part[-1:].expand(PREDICTION_WINDOWS - len(part))
             windows = gather_windows(features, torch.cat([part, padding]), model.window_size)
-            predicted.copy_(model(windows)[: len(part)])
+            labels[first : first + len(part)] = model(windows)[: len(part)]
         return labels
 
 

@@ -3,6 +3,7 @@
 from freqai_lstm.score.components import (
     COMPONENT_NAMES,
     DEFAULT_WEIGHTS,
+    RELATIVE_VOLATILITY_WARMUP_CANDLES,
     SCORE_WARMUP_CANDLES,
     STRONG_TREND_BOOST,
     STRONG_TREND_THRESHOLD,
@@ -21,6 +22,7 @@ from freqai_lstm.score.indicators import (
     bollinger_bands,
     in_ranges,
     log_volume_ratio,
+    neutral_after,
     rolling_mean_to_std,
     rolling_zscore,
 )

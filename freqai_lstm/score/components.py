@@ -32,6 +32,9 @@ STRONG_TREND_BOOST = 1.5
 SCORE_WARMUP_CANDLES = 99
 """Candles before the first score: the long regime needs SMA(100)."""
 
+RELATIVE_VOLATILITY_WARMUP_CANDLES = 118
+"""Candles before the first relative volatility: 100 of the bands, which need 19 before."""
+
 _BAND_PERIOD = 20
 _ATR_PERIOD = 14
 _LONG_REGIME_PERIOD = 100

@@ -5,6 +5,8 @@ price and base-asset units, oldest first. Every function returns rows aligned wi
 NaN where the indicator is not defined: during the warm-up, and where a scale is zero.
 """
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -12,6 +14,7 @@ import talib
 from numpy.lib.stride_tricks import sliding_window_view
 
 Values = npt.NDArray[np.float64]
+Frame = TypeVar("Frame", pd.Series, pd.DataFrame)
 
 
 def rolling_zscore(series: pd.Series, window: int) -> pd.Series:
@@ -122,6 +125,19 @@ def log_volume_ratio(volume: pd.Series, window: int) -> pd.Series:
     mean = volume.rolling(window).mean()
     ratio = volume / _nonzero(mean.to_numpy())
     return np.log((ratio + 0.01) / 1.01).mask(mean == 0, 0.0)
+
+
+def neutral_after(values: Frame, warmup_candles: int) -> Frame:
+    """Return values with 0 in place of NaN behind the warm-up, where they only have no scale.
+
+    A feature that is NaN costs the whole candle. Uses candles <= t.
+
+    :param values: A column or several, shape ``(candles, ...)``.
+    :param warmup_candles: First candles, whose NaN stay.
+    """
+    filled = values.fillna(0.0)
+    filled.iloc[:warmup_candles] = values.iloc[:warmup_candles]
+    return filled
 
 
 def _rolling_deviation(series: pd.Series, window: int) -> tuple[Values, Values]:

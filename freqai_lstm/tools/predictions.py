@@ -15,17 +15,9 @@ from freqtrade.exchange import timeframe_to_seconds
 
 from freqai_lstm import score
 from freqai_lstm.bridge.folders import identifier_folder, prediction_file
-from freqai_lstm.bridge.kitchen import true_labels
-from freqai_lstm.bridge.offline import load_labelling_strategy
-from freqai_lstm.exceptions import SettingsError, SkillError
+from freqai_lstm.exceptions import SkillError
 from freqai_lstm.settings import SECONDS_PER_DAY
-from freqai_lstm.tools.candles import stored_candles
-
-SCORE = "score"
-"""Stands for the composed score among the labels."""
-
-_CUTS = 12
-_CUT_CANDLES = 2_000
+from freqai_lstm.tools.truths import SCORE, Truth, Truths
 
 
 @dataclass(frozen=True)
@@ -80,20 +72,23 @@ Predictions = Mapping[str, Sequence[PairPredictions]]
 """Those of all pairs, by label. The score comes first, if the labels are its components."""
 
 
-def load_predictions(config: Mapping[str, Any], strategy: Any = None) -> Predictions:
+def load_predictions(
+    config: Mapping[str, Any], truths: Truths | None = None, only: str | None = None
+) -> Predictions:
     """Return the predictions of every pair of a finished backtest.
 
     :param config: freqtrade's configuration, with the backtest's ``timerange``.
-    :param strategy: The strategy that set the labels; the configured one by default.
+    :param truths: Those of the same strategy and candles, if some are known already.
+    :param only: This label alone.
     :return: By label, an entry for each pair of the whitelist that has predictions, in its order.
     :raises SkillError: If no pair has any prediction for the timerange, or the strategy sets other
         labels than were predicted.
     """
-    strategy = strategy or load_labelling_strategy(config)
+    truths = truths or Truths()
     found: dict[str, list[PairPredictions]] = {}
     for pair in config["exchange"]["pair_whitelist"]:
         if stored := _stored_predictions(config, pair):
-            for each in _pair_predictions(config, strategy, pair, stored):
+            for each in _pair_predictions(config, truths, pair, stored, only):
                 found.setdefault(each.label, []).append(each)
     if not found:
         raise SkillError(
@@ -108,27 +103,6 @@ def asked_for(labels: Iterable[str]) -> list[str]:
     """Return the labels that a trader asks about: the score in place of its components."""
     known = list(dict.fromkeys(labels))
     return [label for label in known if SCORE not in known or label not in score.LABELS]
-
-
-def sample_labels(strategy: Any, config: Mapping[str, Any]) -> list[str]:
-    """Return the labels that a strategy sets, and the score, if they are its components.
-
-    :raises SettingsError: If there are no candles to set them on, or it sets none.
-    """
-    pair = config["exchange"]["pair_whitelist"][0] if config["exchange"]["pair_whitelist"] else ""
-    candles = stored_candles(config, pair) if pair else pd.DataFrame()
-    if candles.empty:
-        raise SettingsError(
-            f"{config['datadir']}: must hold {config['timeframe']} candles of the first pair of "
-            f"the whitelist, {pair!r}, had none; freqtrade download-data gets them"
-        )
-    labels = list(true_labels(strategy, candles.tail(_CUT_CANDLES).reset_index(drop=True), pair))
-    if not labels:
-        raise SettingsError(
-            f"{type(strategy).__name__}: set_freqai_targets must set a label that begins with &, "
-            f"set none"
-        )
-    return [*([SCORE] if {*score.LABELS} <= {*labels} else ()), *map(str, labels)]
 
 
 def training_stamps(config: Mapping[str, Any]) -> range:
@@ -147,42 +121,44 @@ def _stored_predictions(config: Mapping[str, Any], pair: str) -> dict[int, pd.Da
 
 
 def _pair_predictions(
-    config: Mapping[str, Any], strategy: Any, pair: str, predictions: Mapping[int, pd.DataFrame]
+    config: Mapping[str, Any],
+    truths: Truths,
+    pair: str,
+    predictions: Mapping[int, pd.DataFrame],
+    only: str | None,
 ) -> list[PairPredictions]:
     predicted = (
         pd.concat([frame.assign(window=stamp) for stamp, frame in predictions.items()])
         .drop_duplicates("date", keep="last")
         .set_index("date")
     )
-    candles = stored_candles(config, pair)
-    history = candles.set_index("date")
-    true = true_labels(strategy, candles, pair).set_axis(history.index)
-    if absent := [name for name in map(str, true) if name not in predicted]:
+    truth = truths.of(config, pair)
+    names = [*map(str, truth.labels)]
+    if absent := [name for name in names if name not in predicted]:
         raise SkillError(
-            f"{pair}: the predictions must have the labels of {type(strategy).__name__}, "
-            f"{', '.join(map(str, true))}; {', '.join(absent)} was missing"
+            f"{pair}: the predictions must have the labels of {config['strategy']}, "
+            f"{', '.join(names)}; {', '.join(absent)} was missing"
         )
-    windows = tuple(predictions)
-    base = predicted[["window", "do_predict"]].assign(close=history["close"])
-    horizons = _horizons(strategy, candles, true, pair)
+    windows, closes = tuple(predictions), truth.history["close"]
+    base = predicted[["window", "do_predict"]].assign(close=closes)
     found = [
         PairPredictions(
             pair,
-            horizons[name],
+            truth.horizons[name],
             windows,
-            base.join(_compared(config, predicted, true[name], horizons[name])),
-            history["close"],
-            _errors(predicted, true[[name]]),
+            base.join(_compared(config, predicted, truth.labels[name], truth.horizons[name])),
+            closes,
+            _errors(predicted, truth.labels[[name]]),
             name,
-            _classes(predicted, true[name]),
+            _classes(predicted, truth.labels[name]),
         )
-        for name in map(str, true)
+        for name in names
+        if only in (None, name)
     ]
-    if {*score.LABELS} <= {*true}:
-        horizon = max(horizons[name] for name in score.LABELS)
-        found.insert(
-            0, _score_predictions(config, strategy, pair, windows, base, predicted, true, horizon)
-        )
+    if {*score.LABELS} <= {*names} and only in (None, SCORE):
+        weights = strategy_weights(truths.strategy(config))
+        composed = _score_predictions(config, weights, truth, predicted, base)
+        found.insert(0, replace(composed, pair=pair, windows=windows))
     return found
 
 
@@ -212,41 +188,16 @@ def _classes(predicted: pd.DataFrame, true: pd.Series) -> tuple[str, ...]:
     return tuple(sorted({*map(str, true.dropna().unique())} & {*predicted.columns}))
 
 
-def _horizons(
-    strategy: Any, candles: pd.DataFrame, true: pd.DataFrame, pair: str
-) -> dict[str, int]:
-    """Return how many candles ahead each label looks: how many of the newest change with time.
-
-    Labels that are comparisons know no NaN, so it takes several cuts to see it.
-    """
-    recent = candles.tail(_CUT_CANDLES).reset_index(drop=True)
-    whole = true_labels(strategy, recent, pair)
-    horizons = dict.fromkeys(map(str, true), 0)
-    for cut in range(len(recent) // 2, len(recent), max(len(recent) // (2 * _CUTS), 1)):
-        known = true_labels(strategy, recent.iloc[:cut].copy(), pair)
-        for name in horizons:
-            before, after = known[name], whole[name].iloc[:cut]
-            changed = (before != after) & ~(before.isna() & after.isna())
-            if changed.any():
-                horizons[name] = max(horizons[name], cut - int(changed.to_numpy().argmax()))
-    return horizons
-
-
 def _score_predictions(
     config: Mapping[str, Any],
-    strategy: Any,
-    pair: str,
-    windows: tuple[int, ...],
-    base: pd.DataFrame,
+    weights: Sequence[float],
+    truth: Truth,
     predicted: pd.DataFrame,
-    true: pd.DataFrame,
-    horizon: int,
+    base: pd.DataFrame,
 ) -> PairPredictions:
     """Compose the score of its components, as the strategy does."""
-    history = stored_candles(config, pair).set_index("date")
-    parameters = config["freqai"]["feature_parameters"]
-    weights = strategy_weights(strategy)
-    components = score.configured_components(history, parameters)
+    history, horizon = truth.history, max(truth.horizons[name] for name in score.LABELS)
+    components = score.configured_components(history, config["freqai"]["feature_parameters"])
     composition = score.Composition(
         weights, components["volatility"], score.relative_volatility(history)
     )
@@ -254,11 +205,11 @@ def _score_predictions(
     target = composition.target(predicted[score.LABELS]).rename(SCORE)
     compared = _compared(config, target.to_frame(), present.shift(-horizon), horizon)
     candles = base.join(compared).assign(to_traded=composition.to_score)
-    if score.RETURN_LABEL in true:
+    if score.RETURN_LABEL in truth.labels:
         candles["predicted_return"] = predicted[score.RETURN_LABEL]
-    labels = true.assign(**{SCORE: candles["true"] / components["volatility"]})
+    labels = truth.labels.assign(**{SCORE: candles["true"] / components["volatility"]})
     errors = _errors(_with_score(predicted, weights), labels)
-    return PairPredictions(pair, horizon, windows, candles, history["close"], errors)
+    return PairPredictions("", horizon, (), candles, history["close"], errors)
 
 
 def _with_score(predicted: pd.DataFrame, weights: Sequence[float]) -> pd.DataFrame:

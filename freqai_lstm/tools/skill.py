@@ -10,13 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from freqai_lstm.tools.command import add_freqtrade_options, freqai_configuration, print_table
-from freqai_lstm.tools.predictions import (
-    SCORE,
-    PairPredictions,
-    Predictions,
-    asked_for,
-    load_predictions,
-)
+from freqai_lstm.tools.predictions import PairPredictions, Predictions, asked_for, load_predictions
 from freqai_lstm.tools.statistics import (
     base_rates,
     brier_score,
@@ -26,6 +20,7 @@ from freqai_lstm.tools.statistics import (
     r_squared,
     sign_accuracy,
 )
+from freqai_lstm.tools.truths import SCORE
 
 _HEADERS = (
     *("Pair", "Trainings", "Candles", "Predicted [%]"),

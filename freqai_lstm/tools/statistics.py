@@ -28,8 +28,8 @@ class Estimate:
     @property
     def p_value(self) -> float:
         """How likely a figure this far from 0 is, on either side, if the true one is 0."""
-        if not self.standard_error > 0:
-            return math.nan
+        if self.standard_error == 0:
+            return 1.0 if self.value == 0 else 0.0
         return float(2 * norm.sf(abs(self.value) / self.standard_error))
 
     @property
@@ -58,6 +58,8 @@ class Statistic:
 
         :param overlap_candles: How many candles ahead the forecasts look.
         """
+        if math.isnan(self.value):
+            return Estimate(math.nan, math.nan)
         lags = newey_west_lags(len(self.contributions), overlap_candles)
         return Estimate(self.value, newey_west_error(self.contributions, lags))
 
@@ -137,13 +139,13 @@ def newey_west_error(contributions: pd.Series, lags: int) -> float:
 
     :param contributions: One a candle, in order; they sum to 0.
     :param lags: Lags to count, with weights that fall to 0 behind the last.
-    :return: NaN where all contributions are 0.
+    :return: 0 where all contributions are 0, as of a perfect correlation.
     """
     values = contributions.to_numpy(dtype=float)
     variance = float(values @ values)
     for lag in range(1, lags + 1):
         variance += 2 * (1 - lag / (lags + 1)) * float(values[lag:] @ values[:-lag])
-    return math.sqrt(variance) if variance > 0 else math.nan
+    return math.sqrt(max(variance, 0.0))
 
 
 def r_squared(predicted: pd.Series, true: pd.Series) -> float:

@@ -53,12 +53,13 @@ def test_weights_and_thresholds_are_hyperopt_parameters(config: dict[str, Any]) 
     strategy.ft_load_hyper_params(hyperopt=True)
     spaces = {
         space: {name for name, parameter in strategy.enumerate_parameters(space)}
-        for space in ("buy", "sell")
+        for space in ("buy", "sell", "protection")
     }
     return_head = {"require_return", "return_threshold"}
     assert spaces == {
         "buy": {*WEIGHT_NAMES, "threshold_buy", "direction", *return_head, "min_certainty"},
         "sell": {"threshold_sell"},
+        "protection": {"cooldown_candles", "max_stops_a_day", "max_weekly_drawdown"},
     }
     assert tuple(getattr(strategy, name).value for name in WEIGHT_NAMES) == DEFAULT_WEIGHTS
     assert strategy.threshold_buy.low > 0 > strategy.threshold_sell.high
@@ -98,7 +99,7 @@ def test_settings_error_reaches_the_user_through_the_resolver(config: dict[str, 
     assert "3 problem(s)" in message
     assert "freqai.data_split_parameters.shuffle" in message
     assert "model_kwargs.hidden_dims: unknown key (did you mean 'hidden_dim'?)" in message
-    assert "model_kwargs.window_size: must be at most" in message
+    assert "freqai.train_period_days: must be at least" in message
     assert not list((config["user_data_dir"] / "models").iterdir())
 
 
@@ -143,7 +144,13 @@ def test_overlay_of_spot_fits_the_example(example: dict[str, Any]) -> None:
 def test_example_configuration_has_no_key_that_nothing_reads(example: dict[str, Any]) -> None:
     from freqtrade.config_schema import CONF_SCHEMA
 
-    assert set(example) <= set(CONF_SCHEMA["properties"]) | {"strategy", "freqaimodel"}
+    read_by_the_strategy = {"leverage", "stake_by_certainty"}
+    # Options of commands that freqtrade reads from the configuration as well.
+    options = {"strategy", "freqaimodel", "enable_protections"}
+    known = {*CONF_SCHEMA["properties"], *options, *read_by_the_strategy}
+    assert set(example) <= known
+    strategy = (ROOT / "user_data" / "strategies" / "ExampleLSTMStrategy.py").read_text()
+    assert all(f'self.config.get("{name}"' in strategy for name in read_by_the_strategy)
     assert read_settings(example["freqai"], 3600).window_size == 5
 
 
@@ -170,4 +177,5 @@ def test_settings_know_every_key_of_freqtrades_schema() -> None:
 
 def test_every_file_of_user_data_is_a_drop_in_or_an_overlay() -> None:
     names = {path.name for path in Path(ROOT / "user_data").rglob("*.py")}
-    assert names == {"PyTorchLSTMRegressor.py", "ExampleLSTMStrategy.py"}
+    models = {"PyTorchLSTMRegressor.py", "PyTorchLSTMClassifier.py"}
+    assert names == {*models, "ExampleLSTMStrategy.py"}

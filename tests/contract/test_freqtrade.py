@@ -30,6 +30,8 @@ from freqai_lstm.bridge.drawer import SafeDataDrawer
 from freqai_lstm.bridge.internals import OpenRegressor
 from freqai_lstm.bridge.kitchen import PreparedDataKitchen, WindowedDataKitchen
 from freqai_lstm.bridge.live import LiveRegressor
+from freqai_lstm.bridge.windowed import WindowedRegressor
+from freqai_lstm.classifier import LSTMClassifier
 from freqai_lstm.regressor import LSTMRegressor
 from freqai_lstm.tools import heartbeat
 from freqai_lstm.trainer import PyTorchLSTMTrainer
@@ -67,12 +69,10 @@ HOOKS: dict[type, tuple[type, list[str]]] = {
             "save_global_metadata_to_disk",
         ],
     ),
+    WindowedRegressor: (BasePyTorchRegressor, ["start", "start_backtesting", "train"]),
     LSTMRegressor: (
         BasePyTorchRegressor,
         [
-            "start",
-            "start_backtesting",
-            "train",
             "fit",
             "predict",
             "define_label_pipeline",
@@ -80,9 +80,16 @@ HOOKS: dict[type, tuple[type, list[str]]] = {
             "backtesting_fit_live_predictions",
         ],
     ),
+    LSTMClassifier: (BasePyTorchRegressor, ["define_label_pipeline"]),
     WindowedDataKitchen: (
         FreqaiDataKitchen,
-        ["save_backtesting_prediction", "check_if_backtest_prediction_is_valid", "slice_dataframe"],
+        [
+            "save_backtesting_prediction",
+            "check_if_backtest_prediction_is_valid",
+            "get_backtesting_prediction",
+            "get_unique_classes_from_labels",
+            "slice_dataframe",
+        ],
     ),
     PreparedDataKitchen: (FreqaiDataKitchen, ["use_strategy_to_populate_indicators"]),
     PyTorchLSTMTrainer: (PyTorchModelTrainer, ["fit", "save", "load_from_checkpoint"]),

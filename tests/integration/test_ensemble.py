@@ -68,6 +68,7 @@ def test_spread_is_predicted_beside_every_label(
 
     # A candle alone, as live, has the spread that it has within a slice.
     frame, dk, model = slices[-1]
+    frame = frame.iloc[:-1]
     dk.history = frame.iloc[:0]
     backtest.freqai.model = model
     row, window = 30, backtest.freqai.CONV_WIDTH

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from freqai_lstm.cli import main
+from freqai_lstm.score import LABELS
 from tests.conftest import PAIRS, ROOT
 from tests.integration.test_quick_start import SMALL
 
@@ -47,14 +48,16 @@ def test_comparison_runs_every_model_once(
 ) -> None:
     assert main(arguments) == 0
     output = capsys.readouterr().out
-    assert "WALK-FORWARD COMPARISON, 20240210-20240215" in output
+    assert "WALK-FORWARD COMPARISON OF score, 20240210-20240215" in output
     assert "one row late" in output
     figures = json.loads((tmp_path / "out" / "figures.json").read_text(encoding="utf-8"))
     models = ["lstm", "lightgbm", "transformer", "persistence"]
-    assert [(row["pair"], row["model"]) for row in figures["rows"]] == [
-        (BTC, model) for model in models
-    ]
-    assert {row["candles"] for row in figures["rows"]} == {120}
+    rows = [(row["pair"], row["model"]) for row in figures["rows"] if row["label"] == "score"]
+    assert rows == [(BTC, model) for model in models]
+    assert {row["label"] for row in figures["rows"]} == {"score", *LABELS}
+    assert "&-score_w0" not in output
+    # The candle at the end of the timerange is predicted as well.
+    assert {row["candles"] for row in figures["rows"]} == {121}
     assert figures["rows"][0]["figures"]["correlation"]["mean"] > 0.5
     assert set(figures["core_seconds_per_training"]) == set(models[:-1])
     log = (tmp_path / "out" / "figures.log").read_text(encoding="utf-8")

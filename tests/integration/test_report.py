@@ -18,10 +18,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.PerformanceWarnin
 def test_model_that_learned_the_score_is_a_nowcast(config: dict[str, Any]) -> None:
     Backtest(config).run(BTC)
     report = gather_report(config)
-    assert report.verdicts[0].text.startswith(("Nowcast:", "Learned in part:"))
+    [label] = report.labels
+    assert label.verdicts[0].text.startswith(("Nowcast:", "Learned in part:"))
     # The curves of both trainings come from the saved models.
-    assert [curve.epochs for curve in report.pairs[0].curves] == [8, 8]
-    assert all(1 <= curve.best_epoch <= 8 for curve in report.pairs[0].curves)
+    assert [curve.epochs for curve in report.curves[BTC]] == [8, 8]
+    assert all(1 <= curve.best_epoch <= 8 for curve in report.curves[BTC])
 
 
 def test_model_trained_on_shuffled_labels_has_no_skill(config: dict[str, Any]) -> None:
@@ -39,5 +40,6 @@ def test_model_trained_on_shuffled_labels_has_no_skill(config: dict[str, Any]) -
     backtest.strategy.set_freqai_targets = shuffled
     backtest.run(BTC)
     report = gather_report(config)
-    assert report.verdicts[0].tone == "warning"
-    assert report.verdicts[0].text.startswith("No skill: on BTC/USDT:USDT")
+    [label] = report.labels
+    assert label.verdicts[0].tone == "warning"
+    assert label.verdicts[0].text.startswith("No skill: on BTC/USDT:USDT")

@@ -19,7 +19,9 @@ from freqai_lstm.bridge.parameters import check_parameter_file, check_trading_ke
 from freqai_lstm.score import (
     DEFAULT_WEIGHTS,
     LABELS,
+    RELATIVE_VOLATILITY_WARMUP_CANDLES,
     RETURN_LABEL,
+    SCORE_WARMUP_CANDLES,
     WEIGHT_NAMES,
     Composition,
     Signals,
@@ -29,6 +31,7 @@ from freqai_lstm.score import (
     in_ranges,
     log_volume_ratio,
     market_regime,
+    neutral_after,
     relative_volatility,
     score_labels,
     spread_columns,
@@ -251,8 +254,12 @@ class ExampleLSTMStrategy(IStrategy):
         dataframe["%-long_regime"] = regime["long_regime"]
         # Where the price stood still the score has no scale: a feature must not lose the candle.
         volatility = np.log(relative_volatility(dataframe))
-        dataframe["%-relative_volatility"] = volatility.fillna(0.0)
-        components = self._components(dataframe)[list(WEIGHT_NAMES)].fillna(0.0)
+        dataframe["%-relative_volatility"] = neutral_after(
+            volatility, RELATIVE_VOLATILITY_WARMUP_CANDLES
+        )
+        components = neutral_after(
+            self._components(dataframe)[list(WEIGHT_NAMES)], SCORE_WARMUP_CANDLES
+        )
         return pd.concat([dataframe, components.add_prefix("%-score_")], axis=1)
 
     def set_freqai_targets(

@@ -23,7 +23,7 @@ _LISTS: dict[str, tuple[type | tuple[type, ...], str, bool]] = {
 def load_configuration(options: Mapping[str, Any]) -> dict[str, Any]:
     """Load freqtrade's configuration; what is wrong with it takes one line.
 
-    :raises ConfigurationError: If freqtrade refuses it, or FreqAI is not enabled.
+    :raises SettingsError: If freqtrade refuses it, or FreqAI is not enabled.
     """
     # freqtrade logs its whole schema beside an error.
     schema = logging.getLogger("freqtrade.configuration.config_validation")

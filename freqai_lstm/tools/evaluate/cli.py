@@ -27,8 +27,9 @@ from freqai_lstm.tools.evaluate import plan
 from freqai_lstm.tools.evaluate.comparison import CLASS_FIGURES, FIGURES, Row, Spread, compare
 from freqai_lstm.tools.evaluate.runs import Runner, finished, keep
 from freqai_lstm.tools.pool import work_off
-from freqai_lstm.tools.predictions import asked_for, sample_labels
+from freqai_lstm.tools.predictions import asked_for
 from freqai_lstm.tools.statistics import plain
+from freqai_lstm.tools.truths import sample_labels
 
 _HEADERS = (
     *("h", "Pair", "Model", "Correlation", "Gain", "Of a window", "R2"),

@@ -11,6 +11,7 @@ from freqai_lstm.score import forward_return
 from freqai_lstm.tools import statistics
 from freqai_lstm.tools.evaluate.plan import SubRun, by_pair_and_horizon
 from freqai_lstm.tools.predictions import PairPredictions, Predictions, load_predictions
+from freqai_lstm.tools.truths import Truths
 
 PERSISTENCE = "persistence"
 BASE_RATES = "base rates"
@@ -67,17 +68,22 @@ class _Scored:
     sign: int = 1
 
 
-def compare(sub_runs: Sequence[SubRun]) -> list[Row]:
+def compare(
+    sub_runs: Sequence[SubRun], truths: Truths | None = None, only: str | None = None
+) -> list[Row]:
     """Return a row for each horizon, label, pair and model, and of several pairs the mean.
 
     Beside each model with several seeds stands the mean of its predictions over the seeds.
+
+    :param truths: Those of the same strategy and candles, if some are known already.
+    :param only: This label alone.
     """
+    truths = truths or Truths()
     rows: list[Row] = []
     scored: dict[tuple[int, str], dict[str, list[list[_Scored]]]] = {}
     candles: dict[tuple[int, str], int] = {}
     for horizon, pair, runs in by_pair_and_horizon(sub_runs):
-        # A strategy's labels are the same whatever predicts them.
-        predictions = [load_predictions(run.config) for run in runs]
+        predictions = [load_predictions(run.config, truths, only) for run in runs]
         for label in predictions[0]:
             forecasts, compared = _score_pair(label, runs, predictions)
             key = (horizon, label)

@@ -10,11 +10,9 @@ from typing import Any
 import torch
 
 from freqai_lstm.bridge.folders import identifier_folder, model_file
-from freqai_lstm.bridge.offline import load_labelling_strategy
 from freqai_lstm.model.training import TrainingHistory
 from freqai_lstm.score import Signals
 from freqai_lstm.tools.predictions import (
-    SCORE,
     PairPredictions,
     asked_for,
     load_predictions,
@@ -38,6 +36,7 @@ from freqai_lstm.tools.report.figures import (
 from freqai_lstm.tools.report.money import TradingResult, load_trades
 from freqai_lstm.tools.report.verdicts import Verdict
 from freqai_lstm.tools.skill import Skill, pair_skill
+from freqai_lstm.tools.truths import SCORE, Truths
 
 logger = logging.getLogger(__name__)
 
@@ -116,8 +115,9 @@ def gather_report(config: Mapping[str, Any], result_file: Path | None = None) ->
     :param result_file: freqtrade's result of it; the newest that matches if omitted.
     :raises SkillError: If the backtest left no predictions, or the given result is of another one.
     """
-    strategy = load_labelling_strategy(config)
-    predictions = load_predictions(config, strategy)
+    truths = Truths()
+    predictions = load_predictions(config, truths)
+    strategy = truths.strategy(config)
     asked = asked_for(predictions)
     signals = strategy_signals(strategy) if SCORE in predictions else None
     pairs = {pair.pair: pair for pair in predictions[asked[0]]}

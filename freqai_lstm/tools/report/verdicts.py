@@ -7,10 +7,10 @@ from typing import Literal
 
 from freqtrade.configuration import TimeRange
 
-from freqai_lstm.tools.predictions import SCORE
 from freqai_lstm.tools.report import classes, figures
 from freqai_lstm.tools.report.money import TradingResult
 from freqai_lstm.tools.statistics import SIGNIFICANCE, Estimate
+from freqai_lstm.tools.truths import SCORE
 
 _FULLY_LEARNED = 0.9
 _NEARLY_CONSTANT = 0.05

@@ -20,7 +20,7 @@ from freqai_lstm.bridge.offline import load_labelling_strategy
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.tools import command
 from freqai_lstm.tools.cluster import open_pool
-from freqai_lstm.tools.predictions import sample_labels
+from freqai_lstm.tools.truths import sample_labels
 from freqai_lstm.tools.tune.plan import NAMES, OBJECTIVES, TuningPlan, overlay, search_space
 from freqai_lstm.tools.tune.study import FINISHED, Search, open_study, study_file
 
@@ -159,7 +159,8 @@ def _show(plan: TuningPlan, study: optuna.Study) -> int:
 
 
 def _yardstick(trial: FrozenTrial) -> str:
-    name, value = trial.user_attrs["yardstick"], trial.user_attrs["persistence"]
+    known = trial.user_attrs
+    name, value = known.get("yardstick", "persistence"), known["persistence"]
     return f"{name.capitalize()}: {'-' if value is None else f'{value:.3f}'}"
 
 

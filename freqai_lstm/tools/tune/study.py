@@ -27,6 +27,7 @@ from freqai_lstm.tools.evaluate.comparison import (
 from freqai_lstm.tools.evaluate.plan import SubRun, by_pair_and_horizon
 from freqai_lstm.tools.evaluate.runs import Runner, keep
 from freqai_lstm.tools.pool import Job, Pool, work_off
+from freqai_lstm.tools.truths import Truths
 from freqai_lstm.tools.tune.plan import OBJECTIVES, TuningPlan
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -130,6 +131,7 @@ class Search:
         self.plan, self.study, self.pool = plan, study, pool
         self.at_once, self.advance = at_once, advance
         self._runner = Runner(pool)
+        self._truths = Truths()
         self._left = 0
         self._active: set[int] = set()
         self._waiting: deque[tuple[_Walk, SubRun]] = deque()
@@ -215,7 +217,8 @@ class Search:
 
     def _row(self, runs: list[SubRun], model: str, pair: str) -> Row:
         wanted = (self.plan.label, model, pair)
-        return next(row for row in compare(runs) if (row.label, row.model, row.pair) == wanted)
+        rows = compare(runs, self._truths, self.plan.label)
+        return next(row for row in rows if (row.label, row.model, row.pair) == wanted)
 
 
 class _Walk:

@@ -1,6 +1,7 @@
 """What guards FreqAI's live loop."""
 
 import threading
+from collections import deque
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 from freqtrade.freqai.base_models.BasePyTorchRegressor import BasePyTorchRegressor
 
-from freqai_lstm.bridge import live
+from freqai_lstm.bridge import live, roster
 from freqai_lstm.bridge.incidents import IncidentLog, read_incidents
 from freqai_lstm.bridge.live import LiveRegressor, check_candles_join, late_candles
 from freqai_lstm.exceptions import SettingsError
@@ -206,17 +207,27 @@ def test_history_with_a_gap_is_downloaded_again(
         config["startup_candle_count"] *= 2
         downloads.append(config["startup_candle_count"])
 
-    monkeypatch.setattr(live, "download_all_data_for_training", download)
+    monkeypatch.setattr(roster, "download_all_data_for_training", download)
     monkeypatch.setattr(live, "late_candles", lambda *_: [])
     monkeypatch.setattr(
-        live, "WindowedDataKitchen", lambda *_, **__: SimpleNamespace(all_pairs=[BTC])
+        live,
+        "WindowedDataKitchen",
+        lambda *_, **__: SimpleNamespace(check_if_new_training_required=lambda _: (0, 0, 0)),
     )
     monkeypatch.setattr(BasePyTorchRegressor, "start_live", lambda *arguments: arguments[-1])
-    regressor.config = CONFIG | {"startup_candle_count": 300}
+    regressor.config = CONFIG | {
+        "startup_candle_count": 300,
+        "exchange": {"pair_whitelist": [BTC]},
+        "freqai": {"feature_parameters": {"include_corr_pairlist": []}},
+    }
+    regressor._roster = roster.Roster(regressor.config)
+    regressor.train_queue = deque([BTC])
     regressor.ft_params = {"include_timeframes": ["1h"]}
     regressor.dd.historic_data = {BTC: {"1h": frame("07:00", known)}}
     regressor.dd.history_lock = threading.Lock()
-    dp = SimpleNamespace(get_pair_dataframe=lambda *_: frame("10:00", "11:00"))
+    dp = SimpleNamespace(
+        get_pair_dataframe=lambda *_: frame("10:00", "11:00"), current_whitelist=lambda: [BTC]
+    )
     for _ in range(2):
         regressor.start_live(frame("11:00"), {"pair": BTC}, SimpleNamespace(dp=dp), None)
     assert downloads == [600] * torn

@@ -85,7 +85,7 @@ def test_losses(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Split]:
 
     def set_losses(*losses: float) -> Split:
         upcoming = iter(losses)
-        monkeypatch.setattr(training, "evaluate", lambda model, split: (next(upcoming), 0.5))
+        monkeypatch.setattr(training, "evaluate", lambda *_: (next(upcoming), 0.5))
         return make_split(4)
 
     return set_losses
@@ -454,12 +454,15 @@ def test_number_of_threads_is_restored_after_an_error() -> None:
 # Predictions
 
 
-def test_predictions_do_not_depend_on_where_they_are_split(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, split = make_model().eval(), make_split(20)
+@pytest.mark.parametrize("size", [{}, {"hidden_dim": 128, "num_lstm_layers": 3}])
+def test_a_window_is_predicted_the_same_to_the_last_bit_alone_and_among_others(
+    size: dict[str, int],
+) -> None:
+    model, split = make_model(**size).eval(), make_split(150)
     at_once = predict_windows(model, split.features, split.ends)
-    monkeypatch.setattr(training, "PREDICTION_ROWS", 7 * WINDOW)
-    in_parts = predict_windows(model, split.features, split.ends)
-    torch.testing.assert_close(in_parts, at_once, rtol=0, atol=1e-6)
+    for parts in (split.ends.split(7), split.ends.split(1)):
+        in_parts = [predict_windows(model, split.features, ends) for ends in parts]
+        assert torch.equal(torch.cat(in_parts), at_once)
 
 
 def test_no_windows_have_no_predictions() -> None:

@@ -18,6 +18,7 @@ from freqai_lstm.score.indicators import (
     bollinger_bands,
     in_ranges,
     log_volume_ratio,
+    neutral_after,
     rolling_mean_to_std,
     rolling_zscore,
 )
@@ -32,6 +33,7 @@ PER_CANDLE: dict[str, Callable[[pd.DataFrame], pd.DataFrame | pd.Series]] = {
         candles["close"], candles["high"], candles["low"]
     ),
     "in_ranges": lambda candles: in_ranges(candles["close"].diff(), candles, 14),
+    "neutral_after": lambda candles: neutral_after(average_true_range(candles, 14), 5),
     "log_volume_ratio": lambda candles: log_volume_ratio(candles["volume"], 10),
 }
 WARMUP_CANDLES = {
@@ -41,6 +43,7 @@ WARMUP_CANDLES = {
     "average_true_range": 14,
     "band_position": 0,
     "in_ranges": 14,
+    "neutral_after": 5,
     "log_volume_ratio": 9,
 }
 

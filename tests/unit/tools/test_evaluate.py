@@ -38,7 +38,7 @@ BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 
 @pytest.fixture
 def candidates(config: dict[str, Any]) -> list[Candidate]:
-    return list(default_candidates(config["freqai"]).values())
+    return list(default_candidates(config, is_of_classes=False).values())
 
 
 def test_models_of_the_default_comparison(candidates: list[Candidate]) -> None:
@@ -190,7 +190,7 @@ def test_missing_candles_are_named(config: dict[str, Any], candidates: list[Cand
 @pytest.fixture
 def sub_runs(config: dict[str, Any], candles: Any) -> list[SubRun]:
     """Finished runs of two pairs at h = 6: a model that knows half, two seeds; one that guesses."""
-    config["freqai"]["feature_parameters"]["label_period_candles"] = 6
+    config["freqai"]["feature_parameters"].update(label_period_candles=6, return_head=True)
     runs = []
     for pair in (BTC, ETH):
         for model, seed in (("half", 1), ("half", 2), ("guess", 1)):
@@ -216,7 +216,7 @@ def row_of(rows: list[Row], pair: str, model: str) -> Row:
 
 
 def test_model_that_knows_something_ranks_above_guessing(sub_runs: list[SubRun]) -> None:
-    rows = compare(sub_runs)
+    rows = compare(sub_runs, only="score")
     models = ["half", "half, seeds averaged", "guess", PERSISTENCE]
     assert [(row.pair, row.model) for row in rows] == [
         (pair, model) for pair in (BTC, ETH, "mean") for model in models
@@ -250,7 +250,7 @@ def test_correlation_of_a_window_is_the_mean_over_the_windows(sub_runs: list[Sub
     assert _window_correlation(rows) == pytest.approx(np.mean(expected))
     assert rows["predicted"].corr(rows["true"]) < expected[1] / 2
     assert np.isnan(_window_correlation(rows.assign(true=1.0)))
-    [row] = [row for row in compare([run]) if row.model == run.candidate]
+    [row] = [row for row in compare([run], only="score") if row.model == run.candidate]
     assert row.figures["window_correlation"].mean == pytest.approx(
         _window_correlation(rows.assign(true=pair.candles["true"]))
     )
@@ -262,6 +262,7 @@ def test_models_are_compared_on_the_candles_that_all_predicted(sub_runs: list[Su
         rows = pd.read_feather(file)
         rows.assign(do_predict=(rows.index >= 100).astype(int)).to_feather(file)
     rows = compare(sub_runs)
+    assert {row.label for row in rows} >= {"score", "&-score_w0", "&-score_w8"}
     assert {row.candles for row in rows if row.pair == BTC} == {40}
     assert {row.candles for row in rows if row.pair == ETH} == {240}
     assert {row.candles for row in rows if row.pair == "mean"} == {280}

@@ -26,6 +26,7 @@ def test_every_shipped_file_is_copied(folder: Path) -> None:
         "config-spot.json",
         "config-torch.json",
         "freqaimodels/PyTorchLSTMRegressor.py",
+        "freqaimodels/PyTorchLSTMClassifier.py",
         STRATEGY,
     }
 

@@ -11,10 +11,11 @@ from freqai_lstm.bridge.folders import prediction_file
 from freqai_lstm.bridge.offline import load_labelling_strategy
 from freqai_lstm.exceptions import SettingsError, SkillError
 from freqai_lstm.tools.candles import stored_candles
-from freqai_lstm.tools.predictions import asked_for, load_predictions, sample_labels
+from freqai_lstm.tools.predictions import asked_for, load_predictions
 from freqai_lstm.tools.report.gather import gather_report
 from freqai_lstm.tools.report.page import write_json, write_page
 from freqai_lstm.tools.skill import class_skill, pair_skill, print_skill
+from freqai_lstm.tools.truths import sample_labels
 
 BTC = "BTC/USDT:USDT"
 START = pd.Timestamp("2024-02-10", tz="UTC")

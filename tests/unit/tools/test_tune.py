@@ -75,7 +75,7 @@ def arguments(*options: str) -> argparse.Namespace:
 
 
 def make_plan(config: dict[str, Any], **changes: Any) -> TuningPlan:
-    usual = {"name": "study", "objective": "correlation", "seeds": [1]}
+    usual = {"name": "study", "label": "score", "objective": "correlation", "seeds": [1]}
     space = search_space(["num_lstm_layers"])
     return TuningPlan(config=config, **{**usual, "space": space, **changes})
 
@@ -135,7 +135,7 @@ def test_best_value_is_found_and_given_to_paste(
     assert best.value > 0.9
     assert set(best.user_attrs["pairs"]) == {BTC}
     output = capsys.readouterr().out
-    assert "CORRELATION 4 CANDLE(S) AHEAD, 20240210-20240220" in output
+    assert "CORRELATION OF score, 20240210-20240220" in output
     assert "4 trials finished, 0 given up early, 0 failed" in output
     [block] = re.findall(r"^\{.*^\}", output, re.MULTILINE | re.DOTALL)
     section = json.loads(block)["freqai"]
@@ -168,7 +168,7 @@ def test_return_head_can_be_searched_for(
         cli.run_tune(options)
     config["freqai"]["feature_parameters"]["return_head"] = True
     assert cli.run_tune(options) == 0
-    assert "RETURN-RANK-IC 4 CANDLE(S) AHEAD" in capsys.readouterr().out
+    assert "RETURN-RANK-IC OF score, 20240210-20240220" in capsys.readouterr().out
     [trial] = trials(config)
     assert trial.value != pytest.approx(trial.user_attrs["correlation"])
 
@@ -371,7 +371,7 @@ def test_study_in_use_is_refused(config: dict[str, Any]) -> None:
     ("change", "message"),
     [
         ({"timerange": "20240210-"}, r"--timerange: must have a start and an end, was '20240210-'"),
-        ({"freqaimodel": "LightGBMRegressor"}, r"freqaimodel: must be PyTorchLSTMRegressor, was"),
+        ({"freqaimodel": "LightGBMRegressor"}, r"freqaimodel: must be PyTorchLSTMRegressor or "),
         (
             {"timerange": "20231110-20240210"},
             r"candles of BTC/USDT:USDT from 2023-10-21 .*had 2023",
@@ -388,7 +388,7 @@ def test_what_cannot_be_searched_is_refused(
 
 
 def test_windows_too_long_for_the_shortest_period_are_refused(config: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError, match=r"window_size: must be at most"):
+    with pytest.raises(SettingsError, match=r"train_period_days: must be at least .* windows of "):
         make_plan(config, space=search_space(train_period_days=[4, 20])).check()
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from freqtrade.enums import RunMode
-from freqtrade.exceptions import ConfigurationError
 
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.tools.doctor.configuration import (
@@ -61,7 +60,7 @@ def test_missing_key_is_named_by_its_path(
 
 def test_missing_key_of_the_whole_is_named(load: Load, example: dict[str, Any]) -> None:
     del example["exchange"]
-    with pytest.raises(ConfigurationError, match="exchange"):
+    with pytest.raises(SettingsError, match="exchange"):
         load(example)
 
 
@@ -79,9 +78,9 @@ def test_what_freqtrade_stumbles_over_is_told(load: Load, example: dict[str, Any
 
 def test_freqtrades_own_message_is_kept(load: Load, example: dict[str, Any]) -> None:
     example["freqai"]["enabled"] = False
-    with pytest.raises(ConfigurationError, match=r"^freqai\.enabled: must be true"):
+    with pytest.raises(SettingsError, match=r"^freqai\.enabled: must be true"):
         load(example)
-    with pytest.raises(ConfigurationError, match=r"syntax|JSON|Please verify"):
+    with pytest.raises(SettingsError, match=r"syntax|JSON|Please verify"):
         load("{")
 
 
