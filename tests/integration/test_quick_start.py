@@ -99,7 +99,9 @@ def test_quick_start_backtests_offline_and_reports_skill(project: Path, shell: S
         assert float(skill.split("│")[5]) > 0.5
     report = json.loads(next((project / "user_data" / "plot").glob("report-*.json")).read_text())
     assert report["trading"]["trades"] > 0
-    assert [len(pair["trainings"]) for pair in report["pairs"]] == [3] * len(PAIRS)
+    assert {pair: len(curves) for pair, curves in report["trainings"].items()} == dict.fromkeys(
+        PAIRS, 3
+    )
     page = next((project / "user_data" / "plot").glob("report-*.html"))
     assert f"Report: {page.relative_to(project)}" in output
 

@@ -1,18 +1,23 @@
 """What the example strategy does with a prediction: direction, thresholds, return and spread."""
 
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import time_machine
+from freqtrade.plugins.protectionmanager import ProtectionManager
 from freqtrade.resolvers import StrategyResolver
 
+from freqai_lstm.bridge.offline import warn_of_timeframe
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.score import (
     RETURN_LABEL,
     WEIGHT_NAMES,
+    Signals,
     forward_return,
     forward_return_in_ranges,
     spread_columns,
@@ -223,3 +228,88 @@ def test_users_own_patience_stays(config: dict[str, Any]) -> None:
     assert strategy.ignore_buying_expired_candle_after == 60
     assert entry_at(strategy, "10:00:59") is not None
     assert entry_at(strategy, "10:01:01") is None
+
+
+# Markets, stakes and protections
+
+
+def test_spot_knows_no_shorts(config: dict[str, Any]) -> None:
+    assert load(config).can_short
+    assert not load({**config, "trading_mode": "spot"}).can_short
+
+
+def leverage_of(config: dict[str, Any], most: float) -> float:
+    return load(config).leverage("BTC/USDT:USDT", None, 100.0, 1.0, most, None, "long")
+
+
+def test_leverage_is_the_configured_one_at_most_the_exchanges(config: dict[str, Any]) -> None:
+    assert leverage_of(config, 20) == 1
+    assert leverage_of(config | {"leverage": 5}, 20) == 5
+    assert leverage_of(config | {"leverage": 5}, 3) == 3
+
+
+def stake_of(config: dict[str, Any], score: float, spread: float, least: float = 10) -> float:
+    strategy = load(config)
+    newest = pd.DataFrame({"score": [0.0, score], "score_spread": [0.0, spread]})
+    strategy.dp = SimpleNamespace(get_analyzed_dataframe=lambda *_: (newest, None))
+    arguments = ("BTC/USDT:USDT", None, 100.0, 1000.0, least, 5000.0, 1.0, None, "short")
+    return float(strategy.custom_stake_amount(*arguments))
+
+
+def test_uncertain_score_stakes_less_if_asked_for(config: dict[str, Any]) -> None:
+    assert stake_of(config, -2.0, 2.0) == 1000
+    config["stake_by_certainty"] = True
+    assert stake_of(config, -2.0, 2.0) == 1000
+    config["freqai"]["model_training_parameters"]["model_kwargs"]["ensemble_size"] = 2
+    assert stake_of(config, -2.0, 2.0) == 500
+    assert stake_of(config, 3.0, 1.0) == 750
+    assert stake_of(config, 0.001, 1.0) == 10
+    assert stake_of(config, np.nan, 1.0) == 1000
+
+
+def test_protections_are_freqtrades_and_each_can_be_turned_off(config: dict[str, Any]) -> None:
+    manager = ProtectionManager(config, load(config).protections)
+    assert manager.name_list == ["CooldownPeriod", "StoplossGuard", "MaxDrawdown"]
+    found = {one["method"]: one for one in load(config).protections}
+    assert found["StoplossGuard"]["lookback_period_candles"] == 24
+    assert found["MaxDrawdown"]["lookback_period_candles"] == 7 * 24
+    off = {"cooldown_candles": 0, "max_stops_a_day": 0, "max_weekly_drawdown": 0.0}
+    assert load(config, **off).protections == []
+
+
+def test_wrong_parameter_file_ends_the_start(
+    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strategy = load(config)
+    file = tmp_path / "ExampleLSTMStrategy.json"
+    file.write_text('{"params": {"sell": {"threshold_sell": 5}}}')
+    monkeypatch.setattr(strategy, "__file__", str(file.with_suffix(".py")))
+    with pytest.raises(SettingsError, match=r"params\.sell\.threshold_sell: must be a number from"):
+        strategy.bot_start()
+
+
+def test_wrong_leverage_ends_the_start(config: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match="leverage: must be a number of at least 1, was 0"):
+        load(config | {"leverage": 0}).bot_start()
+
+
+@pytest.mark.parametrize("timeframe", ["1h", "5m"])
+def test_replaced_timeframe_is_told(
+    config: dict[str, Any], caplog: pytest.LogCaptureFixture, timeframe: str
+) -> None:
+    warn_of_timeframe(load(config | {"timeframe": timeframe}))
+    told = "timeframe: ExampleLSTMStrategy was written for 1h, the configuration's 5m is used"
+    assert (told in caplog.text) == (timeframe == "5m")
+
+
+@pytest.mark.parametrize(("buy", "sell"), [(-2.0, 2.0), (0.2, 0.5), (-0.5, -0.2)])
+@pytest.mark.parametrize("fade", [False, True])
+def test_thresholds_of_the_wrong_sign_never_trade_against_the_score(
+    buy: float, sell: float, fade: bool
+) -> None:
+    score = pd.Series(SCORES)
+    above, below = Signals(buy, sell, fade).beyond(score)
+    signal = -score if fade else score
+    assert not (above & below).any()
+    assert (signal[above] > max(buy, 0)).all()
+    assert (signal[below] < min(sell, 0)).all()
