@@ -19,6 +19,8 @@ from freqai_lstm.settings import FreqaiSettings, NetworkSettings, TrainerSetting
 from tests.conftest import ROOT
 
 READMES = ["README.md", "README.zh-CN.md"]
+CONFIGURATION = "docs/configuration.md"
+PAGES = ["README.md", CONFIGURATION, "docs/markets.md", "docs/tools.md"]
 
 
 def read(name: str) -> str:
@@ -57,7 +59,9 @@ def check_export(assignments: list[tuple[str, str]]) -> None:
         validate_config_schema(config | strategy | {"runmode": RunMode.DRY_RUN})
 
 
-@pytest.mark.parametrize("command", commands("README.md"))
+@pytest.mark.parametrize(
+    "command", dict.fromkeys(line for page in PAGES for line in commands(page))
+)
 def test_command_is_accepted_by_its_program(command: str) -> None:
     program, *arguments = shlex.split(command)
     match program:
@@ -107,18 +111,31 @@ def keys(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]
             yield prefix + name, field.default
 
 
-@pytest.mark.parametrize("name", READMES)
 @pytest.mark.parametrize("key", [key for key, _ in keys(FreqaiSettings)])
-def test_every_key_is_described(name: str, key: str) -> None:
+def test_every_key_is_described(key: str) -> None:
     short = key.removeprefix("feature_parameters.").removeprefix("model_training_parameters.")
-    assert f"`{short}`" in read(name) or key == "enabled"
+    assert f"`{short}`" in read(CONFIGURATION) or key == "enabled"
 
 
-@pytest.mark.parametrize("name", READMES)
 @pytest.mark.parametrize("section", [NetworkSettings, TrainerSettings])
-def test_defaults_are_the_codes(name: str, section: type[BaseModel]) -> None:
+def test_defaults_are_the_codes(section: type[BaseModel]) -> None:
     prefix = "model_kwargs" if section is NetworkSettings else "trainer_kwargs"
     for key, default in keys(section):
-        row = re.search(rf"^\| `{prefix}\.{key}` \| (\S+) \|", read(name), re.MULTILINE)
+        row = re.search(rf"^\| `{prefix}\.{key}` \| (\S+) \|", read(CONFIGURATION), re.MULTILINE)
         assert row is not None, key
         assert json.loads(row.group(1)) == default
+
+
+@pytest.mark.parametrize("page", [*READMES, *PAGES[1:]])
+def test_links_lead_somewhere(page: str) -> None:
+    folder = (ROOT / page).parent
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", read(page)):
+        file = (folder / target).resolve() if target else ROOT / page
+        assert file.exists(), target
+        headings = (
+            re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+            if anchor
+            else []
+        )
+        slugs = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+        assert not anchor or anchor in slugs, anchor
