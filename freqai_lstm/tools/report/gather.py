@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
+from freqtrade.configuration import TimeRange
 
 from freqai_lstm.bridge.folders import identifier_folder, model_file
 from freqai_lstm.model.training import TrainingHistory
@@ -122,7 +124,7 @@ def gather_report(config: Mapping[str, Any], result_file: Path | None = None) ->
     signals = strategy_signals(strategy) if SCORE in predictions else None
     pairs = {pair.pair: pair for pair in predictions[asked[0]]}
     trading = load_trades(
-        config, {name: pair.candles["close"] for name, pair in pairs.items()}, result_file
+        config, {name: _traded(config, pair) for name, pair in pairs.items()}, result_file
     )
     expected = {name: _expected_windows(config, pair) for name, pair in pairs.items()}
     return BacktestReport(
@@ -180,6 +182,13 @@ def _label_report(
             for pair, of_pair in zip(pairs, figures, strict=True)
         ],
     )
+
+
+def _traded(config: Mapping[str, Any], pair: PairPredictions) -> pd.Series:
+    """Return the closes of the timerange; the candle at its end is predicted, and not traded."""
+    stop = TimeRange.parse_timerange(config["timerange"]).stopdt
+    closes = pair.candles["close"]
+    return closes[closes.index < stop] if stop else closes
 
 
 def _expected_windows(config: Mapping[str, Any], pair: PairPredictions) -> int:
