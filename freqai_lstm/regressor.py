@@ -11,6 +11,7 @@ import torch
 from datasieve.pipeline import Pipeline
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from pandas import DataFrame
+from threadpoolctl import threadpool_limits
 
 from freqai_lstm.bridge import pipelines
 from freqai_lstm.bridge.account import complete_rows, incomplete_text
@@ -24,7 +25,7 @@ from freqai_lstm.bridge.windowed import WindowedRegressor
 from freqai_lstm.exceptions import SettingsError, WindowError
 from freqai_lstm.model.windows import whole_window_ends
 from freqai_lstm.score import mean_and_spread, spread_columns
-from freqai_lstm.trainer import PyTorchLSTMTrainer, limit_threads
+from freqai_lstm.trainer import PyTorchLSTMTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -252,3 +253,15 @@ class LSTMRegressor(WindowedRegressor):
             # Those of classes are whole numbers before.
             dk.full_df[columns] = dk.full_df[columns].astype(float)
             dk.full_df.loc[statistic.index, columns] = statistic.to_numpy()
+
+
+def limit_threads(count: int) -> None:
+    """Let torch and the BLAS libraries of numpy and SciPy use that many CPU threads.
+
+    Matrix products round differently with another number of threads, so by default the same
+    training would give other last digits on a machine with more cores.
+
+    :param count: Threads, at least 1.
+    """
+    torch.set_num_threads(count)
+    threadpool_limits(count, user_api="blas")

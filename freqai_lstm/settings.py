@@ -1,36 +1,15 @@
 """The configuration of the regressor, checked as a whole before anything runs.
 
 The classes mirror the ``freqai`` section of freqtrade's configuration; their fields are its only
-legal keys. :func:`read_settings` reports every problem in one error.
+legal keys. They are read by :mod:`freqai_lstm.bridge.configuration`.
 """
 
-import copy
-import difflib
-import math
-from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
-
-from freqai_lstm.exceptions import SettingsError
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 SECONDS_PER_DAY = 86_400
-
-# Values for required keys that contradict nothing.
-_HARMLESS: dict[str, Any] = {
-    "enabled": True,
-    "identifier": "identifier",
-    "train_period_days": 1_000_000,
-    "backtest_period_days": 1,
-    "feature_parameters": {
-        "include_timeframes": ["1h"],
-        "include_corr_pairlist": [],
-        "include_shifted_candles": 0,
-        "indicator_periods_candles": [2],
-    },
-    "data_split_parameters": {},
-}
 
 _CONSECUTIVE = "windows need consecutive candles"
 
@@ -178,140 +157,3 @@ class FreqaiSettings(_Section):
     def ensemble_size(self) -> int:
         """Networks of a model."""
         return self.model_training_parameters.model_kwargs.ensemble_size
-
-
-def read_settings(section: Mapping[str, Any], candle_seconds: int) -> FreqaiSettings:
-    """Read and check everything the regressor needs from freqtrade's configuration.
-
-    :param section: The ``freqai`` section of freqtrade's configuration.
-    :param candle_seconds: Seconds of a candle of the base timeframe.
-    :return: The settings, with defaults filled in.
-    :raises SettingsError: With a line for every problem: the key's full path, what is required and
-        what was found.
-    """
-    settings, errors = _validate(section)
-    problems = [_describe(error) for error in errors]
-    if errors:
-        # The keys without an error are checked against each other all the same.
-        settings, _ = _validate(_mended(section, [error["loc"] for error in errors]))
-    if settings is not None:
-        problems += _contradictions(settings, candle_seconds)
-    if problems or settings is None:
-        lines = "\n  ".join(problems)
-        raise SettingsError(f"The configuration has {len(problems)} problem(s):\n  {lines}")
-    return settings
-
-
-def _validate(section: Mapping[str, Any]) -> tuple[FreqaiSettings | None, list[ErrorDetails]]:
-    try:
-        return FreqaiSettings.model_validate(section), []
-    except ValidationError as error:
-        return None, error.errors()
-
-
-def _mended(section: Mapping[str, Any], locations: list[tuple[int | str, ...]]) -> dict[str, Any]:
-    """Return a section with harmless values in place of what is wrong at these locations."""
-    mended = copy.deepcopy(dict(section))
-    for location in locations:
-        holder, harmless = mended, _HARMLESS
-        for name in map(str, location):
-            inner = holder.get(name)
-            if name != str(location[-1]) and isinstance(inner, dict):
-                holder, harmless = inner, harmless.get(name, {})
-                continue
-            # A wrong element of a list takes the whole list with it.
-            holder.pop(name, None)
-            if name in harmless:
-                holder[name] = copy.deepcopy(harmless[name])
-            break
-    return mended
-
-
-def _contradictions(settings: FreqaiSettings, candle_seconds: int) -> Iterator[str]:
-    """Give what is wrong with values that are fine each by itself."""
-    training, features = settings.model_training_parameters, settings.feature_parameters
-    trainer, window = training.trainer_kwargs, settings.window_size
-    if (trainer.n_steps is None) == (trainer.n_epochs is None):
-        yield (
-            "freqai.model_training_parameters.trainer_kwargs.n_epochs: one of n_epochs and n_steps "
-            f"must be a number and the other null, was {trainer.n_epochs} and {trainer.n_steps}"
-        )
-    for name, is_set, reason in (
-        (
-            *("feature_parameters.return_head", features.return_head),
-            "the candles that the return is taken over",
-        ),
-        (
-            *(
-                "model_training_parameters.trainer_kwargs.from_persistence",
-                trainer.from_persistence,
-            ),
-            "since a label of the present is its own persistence",
-        ),
-    ):
-        if is_set and not features.label_period_candles:
-            yield (
-                f"freqai.{name}: needs label_period_candles of at least 1, {reason}, was true with "
-                f"label_period_candles 0"
-            )
-    if settings.conv_width not in (1, window):
-        yield (
-            f"freqai.conv_width: remove it, model_training_parameters.model_kwargs.window_size "
-            f"({window}) sets it, was {settings.conv_width}"
-        )
-    candles = settings.train_period_days * SECONDS_PER_DAY // candle_seconds
-    for name, longest in (
-        ("label_period_candles", features.label_period_candles),
-        ("indicator_periods_candles", max(features.indicator_periods_candles)),
-    ):
-        if longest >= candles:
-            yield (
-                f"freqai.feature_parameters.{name}: must be less than the {candles} candles of "
-                f"train_period_days, was {longest}"
-            )
-    buffer, batch = features.buffer_train_data_candles, trainer.batch_size
-    # The last labels of a training look past its end.
-    left_out = 2 * buffer + max(features.label_period_candles - buffer, 0)
-    share = 1 - settings.data_split_parameters.test_size
-    rows, needed = int(max(candles - left_out, 0) * share), window + batch - 1
-    if rows < needed:
-        days = math.ceil((math.ceil(needed / share) + left_out) * candle_seconds / SECONDS_PER_DAY)
-        yield (
-            f"freqai.train_period_days: must be at least {days}, so that its training candles "
-            f"({rows} without buffer_train_data_candles, label_period_candles and test_size) hold "
-            f"a batch of {batch} windows of {window} candles (model_kwargs.window_size), was "
-            f"{settings.train_period_days}"
-        )
-
-
-def _describe(problem: ErrorDetails) -> str:
-    """Return one problem as a line: key path, requirement, what was found."""
-    path = ".".join(["freqai", *(str(part) for part in problem["loc"])])
-    match problem["type"]:
-        case "extra_forbidden":
-            return f"{path}: unknown key{_close_match(problem['loc'])}, was {problem['input']!r}"
-        case "missing":
-            return f"{path}: is required, was missing"
-        case "literal_error":
-            reason = _section_of(problem["loc"]).model_fields[str(problem["loc"][-1])].description
-            expected = problem["ctx"]["expected"] + (f" ({reason})" if reason else "")
-            return f"{path}: must be {expected}, was {problem['input']!r}"
-        case _:
-            requirement = problem["msg"].removeprefix("Input ").replace("should", "must", 1)
-            return f"{path}: {requirement}, was {problem['input']!r}"
-
-
-def _close_match(loc: tuple[int | str, ...]) -> str:
-    """Return a hint at the known key that an unknown one resembles."""
-    matches = difflib.get_close_matches(str(loc[-1]), _section_of(loc).model_fields, n=1)
-    return f" (did you mean {matches[0]!r}?)" if matches else ""
-
-
-def _section_of(loc: tuple[int | str, ...]) -> type[BaseModel]:
-    """Return the section that holds the key at a location."""
-    section: type[BaseModel] = FreqaiSettings
-    for name in loc[:-1]:
-        annotation = section.model_fields[str(name)].annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            section = annotation
-    return section

@@ -11,7 +11,6 @@ import torch
 from freqtrade.freqai.torch.PyTorchDataConvertor import DefaultPyTorchDataConvertor
 from freqtrade.freqai.torch.PyTorchModelTrainer import PyTorchModelTrainer
 from freqtrade.util import get_progress_tracker
-from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from freqai_lstm.exceptions import WindowError
@@ -282,18 +281,6 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
         if self.tb_logger is not None:
             for name, value in history.latest().items():
                 self.tb_logger.log_scalar(f"{group}{name}", value, epoch)
-
-
-def limit_threads(count: int) -> None:
-    """Let torch and the BLAS libraries of numpy and SciPy use that many CPU threads.
-
-    Matrix products round differently with another number of threads, so by default the same
-    training would give other last digits on a machine with more cores.
-
-    :param count: Threads, at least 1.
-    """
-    torch.set_num_threads(count)
-    threadpool_limits(count, user_api="blas")
 
 
 def resolve_device(requested: str) -> str:

@@ -9,6 +9,7 @@ from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from pandas import DataFrame
 
 from freqai_lstm.bridge.account import Account
+from freqai_lstm.bridge.configuration import read_settings
 from freqai_lstm.bridge.folders import check_coins, identifier_folder
 from freqai_lstm.bridge.incidents import described
 from freqai_lstm.bridge.kitchen import (
@@ -22,7 +23,6 @@ from freqai_lstm.bridge.live import LiveRegressor
 from freqai_lstm.bridge.manifest import IdentifierGuard, labelled_by, trained_with
 from freqai_lstm.bridge.offline import warn_of_timeframe
 from freqai_lstm.bridge.versions import warn_if_untested
-from freqai_lstm.settings import read_settings
 
 logger = logging.getLogger(__name__)
 

@@ -18,9 +18,10 @@ from freqtrade.resolvers import StrategyResolver
 from freqtrade.resolvers.freqaimodel_resolver import FreqaiModelResolver
 from freqtrade.strategy import IStrategy
 
+from freqai_lstm.bridge.configuration import read_settings
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.score import DEFAULT_WEIGHTS, WEIGHT_NAMES
-from freqai_lstm.settings import FreqaiSettings, read_settings
+from freqai_lstm.settings import FreqaiSettings
 from freqai_lstm.trainer import PyTorchLSTMTrainer
 from tests.conftest import ROOT
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from unit_settings import DELETED, make_section, read
 
 from freqai_lstm import trainer as trainer_module
+from freqai_lstm.bridge.configuration import read_settings
 from freqai_lstm.exceptions import FreqaiLstmError, SettingsError
 from freqai_lstm.regressor import LSTMRegressor
 from freqai_lstm.settings import (
@@ -24,7 +25,6 @@ from freqai_lstm.settings import (
     ModelTrainingParameters,
     NetworkSettings,
     TrainerSettings,
-    read_settings,
 )
 
 FEATURE = "feature_parameters"

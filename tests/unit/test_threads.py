@@ -6,7 +6,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from freqai_lstm.trainer import limit_threads
+from freqai_lstm.regressor import limit_threads
 
 
 @pytest.fixture(autouse=True)

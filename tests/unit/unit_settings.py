@@ -3,7 +3,8 @@
 import copy
 from typing import Any
 
-from freqai_lstm.settings import FreqaiSettings, read_settings
+from freqai_lstm.bridge.configuration import read_settings
+from freqai_lstm.settings import FreqaiSettings
 
 HOUR = 3600
 DELETED = object()

@@ -16,10 +16,10 @@ from typing import Any
 from freqtrade.exchange import timeframe_to_seconds
 from freqtrade.util import get_progress_tracker
 
+from freqai_lstm.bridge.configuration import read_settings
 from freqai_lstm.bridge.offline import load_labelling_strategy
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.files import replacing
-from freqai_lstm.settings import read_settings
 from freqai_lstm.tools import command
 from freqai_lstm.tools.candles import closed_timerange
 from freqai_lstm.tools.cluster import open_pool

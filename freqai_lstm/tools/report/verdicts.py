@@ -21,11 +21,14 @@ _FAR_FROM_NORMAL = 0.1
 _TELLING = 0.1
 
 
+Tone = Literal["good", "plain", "warning"]
+
+
 @dataclass(frozen=True)
 class Verdict:
     """A judgement, and whether it is good news, a warning, or neither."""
 
-    tone: Literal["good", "plain", "warning"]
+    tone: Tone
     text: str
 
 
@@ -49,16 +52,14 @@ def money_verdicts(trading: TradingResult) -> list[Verdict]:
     error = profits.to_numpy().std(ddof=1) / math.sqrt(trades) if trades > 1 else math.nan
     mean = Estimate(float(profits.mean()), float(error))
     a_trade = f"{100 * mean.value:.2f} ± {100 * mean.standard_error:.2f} % a trade"
-    is_luck = not mean.differs_from_zero
-    luck = "too few to tell from luck" if is_luck else "more than luck explains"
-    earned = found["profit"] > max(found["held_profit"], 0)
-    return [
-        Verdict(
-            "good" if earned and not is_luck else "warning" if found["profit"] <= 0 else "plain",
-            f"Money: the strategy made {_pct(found['profit'])}, holding made "
-            f"{_pct(found['held_profit'])}; {falls}. {trades} trades, {a_trade}: {luck}.{slots}",
-        )
-    ]
+    luck = "more than luck explains" if mean.differs_from_zero else "too few to tell from luck"
+    earned = found["profit"] > max(found["held_profit"], 0) and mean.differs_from_zero
+    tone: Tone = "good" if earned else "warning" if found["profit"] <= 0 else "plain"
+    text = (
+        f"Money: the strategy made {_pct(found['profit'])}, holding made "
+        f"{_pct(found['held_profit'])}; {falls}. {trades} trades, {a_trade}: {luck}.{slots}"
+    )
+    return [Verdict(tone, text)]
 
 
 def overall_verdicts(

@@ -13,8 +13,8 @@ from freqtrade.configuration import TimeRange
 from freqtrade.exchange import timeframe_to_seconds
 from optuna.trial import Trial
 
+from freqai_lstm.bridge.configuration import read_settings
 from freqai_lstm.exceptions import SettingsError
-from freqai_lstm.settings import read_settings
 from freqai_lstm.tools.candles import check_stored, closed_timerange
 from freqai_lstm.tools.evaluate.plan import OWN, Candidate, Digests, SubRun, plan_sub_runs
 

@@ -12,6 +12,7 @@ import time_machine
 from freqtrade.plugins.protectionmanager import ProtectionManager
 from freqtrade.resolvers import StrategyResolver
 
+from freqai_lstm.bridge.configuration import read_settings
 from freqai_lstm.bridge.offline import warn_of_timeframe
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.score import (
@@ -22,7 +23,6 @@ from freqai_lstm.score import (
     forward_return_in_ranges,
     spread_columns,
 )
-from freqai_lstm.settings import read_settings
 
 LABELS = [f"&-score_{name}" for name in WEIGHT_NAMES]
 SCORES = [2.0, 0.7, 0.3, 0.0, -0.3, -0.7, -2.0]

@@ -19,9 +19,9 @@ from filelock import FileLock
 from optuna.trial import TrialState
 from unit_predictions import LABELS, prediction_store
 
+from freqai_lstm.bridge.configuration import read_settings
 from freqai_lstm.exceptions import SettingsError, SkillError
 from freqai_lstm.score import RETURN_LABEL
-from freqai_lstm.settings import read_settings
 from freqai_lstm.tools.evaluate.plan import SubRun
 from freqai_lstm.tools.evaluate.runs import Runner
 from freqai_lstm.tools.pool import Job
