@@ -198,7 +198,7 @@ class LSTMRegressor(WindowedRegressor):
         predictions = predictions.reindex(frame.index)
         do_predict = np.zeros(len(frame), dtype=np.int_)
         do_predict[ends.numpy()] = 1
-        if not self.live:
+        if not dk.live:
             self.account.note_unpredicted(
                 frame,
                 dk.training_features_list,

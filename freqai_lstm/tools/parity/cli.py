@@ -9,6 +9,8 @@ import argparse
 from dataclasses import astuple, dataclass
 from typing import Any
 
+import pandas as pd
+
 from freqai_lstm.bridge.incidents import INCIDENTS_NAME, read_incidents
 from freqai_lstm.regressor import MODEL_TIMESTAMP
 from freqai_lstm.score import spread_columns
@@ -34,7 +36,8 @@ class Comparison:
     :param gone: Candles whose model FreqAI has deleted since (``purge_old_models``).
     :param largest: Largest absolute difference of a predicted label; labels are in standard
         deviations.
-    :param apart: Candles with a difference of a label or a spread above its tolerance.
+    :param apart: Candles with a difference of a label or a spread above its tolerance, or another
+        class.
     :param unlike: Candles that only one of the two predicted.
     :param signals: Entries and exits that both gave on candles that both predicted.
     :param missed: Signals that only one of the two gave there.
@@ -95,11 +98,14 @@ def compare(record: LiveRecord, replay: Replay) -> Comparison:
     again, gone = replay.predict(record)
     live = record.candles[record.candles["date"].isin(again["date"])].reset_index(drop=True)
     again = again.sort_values("date").reset_index(drop=True)
-    labels = list(live.columns.drop(["date", "do_predict", MODEL_TIMESTAMP]))
+    predicted = live.columns.drop(["date", "do_predict", MODEL_TIMESTAMP])
+    labels = [name for name in predicted if pd.api.types.is_numeric_dtype(again[name])]
+    classes = [name for name in predicted if name not in labels]
     both = (live["do_predict"] == 1) & (again["do_predict"] == 1)
     spreads = set(spread_columns(labels))
     tolerance = [SPREAD_TOLERANCE if name in spreads else TOLERANCE for name in labels]
-    difference = (live.loc[both, labels] - again.loc[both, labels]).abs()
+    difference = (live.loc[both, labels].astype(float) - again.loc[both, labels]).abs()
+    others = (live.loc[both, classes] != again.loc[both, classes]).any(axis=1)
     allowed = tolerance * (1 + again.loc[both, labels].abs())
     startup = int(replay.strategy.startup_candle_count)
     shown = replay.signals(record.pair, live[both], candles_known=startup + 1)
@@ -110,7 +116,7 @@ def compare(record: LiveRecord, replay: Replay) -> Comparison:
         models=int(live[MODEL_TIMESTAMP].nunique()),
         gone=gone,
         largest=float(difference.drop(columns=spreads & set(labels)).to_numpy().max(initial=0.0)),
-        apart=int((difference > allowed).any(axis=1).sum()),
+        apart=int(((difference > allowed).any(axis=1) | others).sum()),
         unlike=int((live["do_predict"] != again["do_predict"]).sum()),
         signals=int((shown & tested).to_numpy().sum()),
         missed=int((shown ^ tested).to_numpy().sum()),

@@ -60,7 +60,13 @@ def _predicted(frame: DataFrame) -> DataFrame:
     # all along; 2 stands for an expired model.
     asked = (frame[MODEL_TIMESTAMP] > 0) & frame["do_predict"].isin([0, 1])
     asked &= (frame["high_price"] > 0) & (frame["do_predict"] == 1).cummax()
-    labels = [name for name in frame.columns if f"{name}_mean" in frame]
+    # Numbers have statistics, a class has none.
+    labels = [
+        name
+        for name in frame.columns
+        if f"{name}_mean" in frame
+        or (name.startswith("&") and not name.endswith(("_mean", "_std")))
+    ]
     found = frame.loc[asked, ["date_pred", *labels, "do_predict", MODEL_TIMESTAMP]]
     return found.rename(columns={"date_pred": "date"}).reset_index(drop=True)
 
@@ -79,6 +85,15 @@ class Replay:
     def folder(self) -> Path:
         """The identifier's folder."""
         return Path(self.regressor.full_path)
+
+    @property
+    def class_names(self) -> list[str]:
+        """The classes, which the strategy names on its model."""
+        return list(self.regressor.class_names)
+
+    @class_names.setter
+    def class_names(self, names: list[str]) -> None:
+        self.regressor.class_names = names
 
     def predict(self, record: LiveRecord) -> tuple[DataFrame, int]:
         """Predict the candles of a live record again.

@@ -65,9 +65,8 @@ def money_verdicts(trading: TradingResult) -> list[Verdict]:
 def overall_verdicts(
     overall: figures.OverallFigures, pairs: Sequence[figures.PairFigures], label: str, horizon: int
 ) -> list[Verdict]:
-    """Judge the forecasts of a number as a whole.
+    """Judge the forecasts of a number, ``horizon`` candles ahead, as a whole.
 
-    :param horizon: How many candles ahead the label looks.
     :return: What the model knows of the label, then what its forecast knows of returns.
     """
     of_pairs = f"on average over {len(pairs)} pairs" if len(pairs) > 1 else f"on {pairs[0].pair}"
@@ -95,11 +94,8 @@ def class_verdicts(overall: classes.OverallClassFigures, label: str, pairs: int)
         f"saying the most frequent one"
     )
     if not overall.gain.differs_from_zero:
-        return [
-            Verdict(
-                "warning", f"No skill: {found}. The difference may be chance. Do not trade on it."
-            )
-        ]
+        chance = "The difference may be chance. Do not trade on it."
+        return [Verdict("warning", f"No skill: {found}. {chance}")]
     if overall.gain.value < 0:
         return [Verdict("warning", f"Worse than the base rates: {found}.")]
     return [Verdict("good", f"Better than the base rates: {found}.")]
@@ -132,11 +128,7 @@ def tuning_verdicts(tuned_on: str | None, timerange: str) -> list[Verdict]:
 def pair_verdicts(
     pair: figures.PairFigures | classes.ClassFigures, label: str, horizon: int, expected: int
 ) -> list[Verdict]:
-    """Judge one label of one pair.
-
-    :param horizon: How many candles ahead the label looks.
-    :param expected: Training windows of the timerange.
-    """
+    """Judge one label of one pair, with as many expected training windows."""
     judged = [Verdict("warning", text) for text in _missing(len(pair.windows), expected)]
     if isinstance(pair, classes.ClassFigures):
         judged += [Verdict("warning", text) for text in _gaps(pair.skill.predicted_share)]
