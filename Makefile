@@ -46,8 +46,10 @@ pretrain: $(VENV)/.installed ## Train the models of make backtest ahead, in para
 hyperopt: $(VENV)/.installed ## Search weights and thresholds, and confirm them, offline
 	scripts/with_replay_exchange.sh $(REPLAY) -- scripts/hyperopt.sh
 
+# The files that take longest come first, so that no process ends with one of them alone.
 test: $(VENV)/.installed-dev ## Run the tests
-	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder \
+		tests/integration tests/unit/tools tests/unit tests/contract
 
 test-long: $(VENV)/.installed-dev ## Run the long tests: a live bot, kills, faults, a soak, a Ray cluster
 	pytest -m long --override-ini addopts="-ra --capture=no"
