@@ -59,15 +59,20 @@ class Account:
         self.candles[pair] = len(do_predict)
         self.predicted[pair] = int((do_predict == 1).sum())
 
+    @property
+    def is_poor(self) -> bool:
+        """Whether under a tenth of the candles so far was predicted."""
+        return sum(self.predicted.values()) < MIN_SHARE * sum(self.candles.values())
+
     def check(self, pairs: Iterable[str]) -> None:
         """Refuse a backtest with too few predictions, once all pairs are through.
 
         :param pairs: Those that there are candles of.
         :raises PredictionError: If under a tenth of the candles was predicted; it names the cause.
         """
-        candles, predicted = sum(self.candles.values()), sum(self.predicted.values())
-        if not set(pairs) <= set(self.candles) or predicted >= MIN_SHARE * candles:
+        if not self.is_poor or not set(pairs) <= set(self.candles):
             return
+        candles, predicted = sum(self.candles.values()), sum(self.predicted.values())
         raise PredictionError(
             f"A backtest must predict at least {MIN_SHARE:.0%} of the candles, {predicted} of "
             f"{candles} were predicted: {self._cause()}"

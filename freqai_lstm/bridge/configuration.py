@@ -3,7 +3,7 @@
 import copy
 import difflib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -151,7 +151,12 @@ def _describe(problem: ErrorDetails) -> str:
 
 def _close_match(loc: tuple[int | str, ...]) -> str:
     """Return a hint at the known key that an unknown one resembles."""
-    matches = difflib.get_close_matches(str(loc[-1]), _section_of(loc).model_fields, n=1)
+    return did_you_mean(str(loc[-1]), _section_of(loc).model_fields)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a hint at the known name that an unknown one resembles, empty if there is none."""
+    matches = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {matches[0]!r}?)" if matches else ""
 
 

@@ -4,7 +4,6 @@ freqtrade takes a value of any kind and size from the file, passes over names th
 and goes on with the defaults where it cannot read the file at all.
 """
 
-import difflib
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from typing import Any
 from freqtrade.strategy import BooleanParameter, CategoricalParameter
 from freqtrade.strategy.parameters import BaseParameter, NumericParameter
 
+from freqai_lstm.bridge.configuration import did_you_mean
 from freqai_lstm.bridge.internals import own_parameters
 from freqai_lstm.exceptions import SettingsError
 
@@ -88,9 +88,7 @@ def _problems(
 def _hint(name: str, space: str, known: Mapping[str, BaseParameter]) -> str:
     if name in known:
         return f" of this space (it is one of {known[name].space!r})"
-    names = [other for other, parameter in known.items() if parameter.space == space]
-    matches = difflib.get_close_matches(name, names, n=1)
-    return f" (did you mean {matches[0]!r}?)" if matches else ""
+    return did_you_mean(name, (n for n, parameter in known.items() if parameter.space == space))
 
 
 def _requirement(parameter: BaseParameter, value: Any) -> str | None:

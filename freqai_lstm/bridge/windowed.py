@@ -107,7 +107,9 @@ class WindowedRegressor(LiveRegressor):
             self.account.note_failure(pair, f"no candles of an include_timeframes of {pair}")
         frame, begin = dk.return_dataframe, dk.backtesting_timeranges[0].startdt
         self.account.end(pair, frame.loc[frame["date"] >= begin, "do_predict"])
-        self.account.check(pairs_with_candles(strategy, self.config))
+        if self.account.is_poor:
+            # Which pairs have candles takes reading those of all.
+            self.account.check(pairs_with_candles(strategy, self.config))
         return dk
 
     def train(

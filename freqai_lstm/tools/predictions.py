@@ -139,26 +139,26 @@ def _pair_predictions(
             f"{pair}: the predictions must have the labels of {config['strategy']}, "
             f"{', '.join(names)}; {', '.join(absent)} was missing"
         )
-    windows, closes = tuple(predictions), truth.history["close"]
+    closes = truth.history["close"]
     base = predicted[["window", "do_predict"]].assign(close=closes)
+    blank = PairPredictions(pair, 0, tuple(predictions), base, closes)
     found = [
-        PairPredictions(
-            pair,
-            truth.horizons[name],
-            windows,
-            base.join(_compared(config, predicted, truth.labels[name], truth.horizons[name])),
-            closes,
-            _errors(predicted, truth.labels[[name]]),
-            name,
-            _classes(predicted, truth.labels[name]),
+        replace(
+            blank,
+            horizon=truth.horizons[name],
+            candles=base.join(
+                _compared(config, predicted, truth.labels[name], truth.horizons[name])
+            ),
+            errors=_errors(predicted, truth.labels[[name]]),
+            label=name,
+            classes=_classes(predicted, truth.labels[name]),
         )
         for name in names
         if only in (None, name)
     ]
     if {*score.LABELS} <= {*names} and only in (None, SCORE):
         weights = strategy_weights(truths.strategy(config))
-        composed = _score_predictions(config, weights, truth, predicted, base)
-        found.insert(0, replace(composed, pair=pair, windows=windows))
+        found.insert(0, _score_predictions(config, weights, truth, predicted, blank))
     return found
 
 
@@ -193,7 +193,7 @@ def _score_predictions(
     weights: Sequence[float],
     truth: Truth,
     predicted: pd.DataFrame,
-    base: pd.DataFrame,
+    blank: PairPredictions,
 ) -> PairPredictions:
     """Compose the score of its components, as the strategy does."""
     history, horizon = truth.history, max(truth.horizons[name] for name in score.LABELS)
@@ -204,12 +204,12 @@ def _score_predictions(
     present = composition.target(components[list(score.WEIGHT_NAMES)]).rename(SCORE)
     target = composition.target(predicted[score.LABELS]).rename(SCORE)
     compared = _compared(config, target.to_frame(), present.shift(-horizon), horizon)
-    candles = base.join(compared).assign(to_traded=composition.to_score)
+    candles = blank.candles.join(compared).assign(to_traded=composition.to_score)
     if score.RETURN_LABEL in truth.labels:
         candles["predicted_return"] = predicted[score.RETURN_LABEL]
     labels = truth.labels.assign(**{SCORE: candles["true"] / components["volatility"]})
     errors = _errors(_with_score(predicted, weights), labels)
-    return PairPredictions("", horizon, (), candles, history["close"], errors)
+    return replace(blank, horizon=horizon, candles=candles, errors=errors)
 
 
 def _with_score(predicted: pd.DataFrame, weights: Sequence[float]) -> pd.DataFrame:

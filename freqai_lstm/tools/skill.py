@@ -22,12 +22,10 @@ from freqai_lstm.tools.statistics import (
 )
 from freqai_lstm.tools.truths import SCORE
 
-_HEADERS = (
-    *("Pair", "Trainings", "Candles", "Predicted [%]"),
-    *("Correlation", "Persistence", "R2", "R2 over mean", "Sign accuracy [%]"),
-)
+_COUNTS = ("Pair", "Trainings", "Candles", "Predicted [%]")
+_HEADERS = (*_COUNTS, *("Correlation", "Persistence", "R2", "R2 over mean", "Sign accuracy [%]"))
 _CLASS_HEADERS = (
-    *("Pair", "Trainings", "Candles", "Predicted [%]"),
+    *_COUNTS,
     *("Accuracy [%]", "Base rate [%]", "Log loss", "of base rates", "Brier", "of base rates"),
 )
 
@@ -147,12 +145,13 @@ def _print_label(label: str, pairs: Iterable[PairPredictions]) -> None:
         print_table(title, _HEADERS, [_row(pair_skill(pair)) for pair in pairs])
 
 
+def _counts(skill: Skill | ClassSkill) -> list[Any]:
+    return [skill.pair, skill.windows, skill.candles, f"{100 * skill.predicted_share:.1f}"]
+
+
 def _row(skill: Skill) -> list[Any]:
     return [
-        skill.pair,
-        skill.windows,
-        skill.candles,
-        f"{100 * skill.predicted_share:.1f}",
+        *_counts(skill),
         f"{skill.correlation:.3f}",
         f"{skill.persistence:.3f}",
         f"{skill.r_squared:.3f}",
@@ -163,10 +162,7 @@ def _row(skill: Skill) -> list[Any]:
 
 def _class_row(skill: ClassSkill) -> list[Any]:
     return [
-        skill.pair,
-        skill.windows,
-        skill.candles,
-        f"{100 * skill.predicted_share:.1f}",
+        *_counts(skill),
         f"{100 * skill.accuracy:.1f}",
         f"{100 * skill.base_rate:.1f}",
         f"{skill.log_loss:.4f}",

@@ -35,9 +35,8 @@ def check_pairs(config: Mapping[str, Any]) -> tuple[list[str], Finding]:
     ]
     if method != _STATIC:
         problems.append(
-            f"pairlists: must begin with {_STATIC}, was {method!r}: FreqAI loads the candles of "
-            f"its pairs once, at the start, and never analyses a pair that is chosen later. The "
-            f"pairs that {method} chooses could not be checked; checked, of "
+            f"pairlists: must begin with {_STATIC}, was {method!r}, for all pairs to be checked. "
+            f"The pairs that {method} chooses could not be checked; checked, of "
             f"exchange.pair_whitelist or --pairs: {', '.join(pairs) or 'none'}"
         )
     elif not named:

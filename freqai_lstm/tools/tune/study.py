@@ -172,7 +172,8 @@ class Search:
             walk.running.discard(run.identifier)
             if walk.running:
                 return
-            walk.end_pair(self._figure(self._row(walk.of_pair, run.candidate, run.pair)))
+            rows = self._compare(walk.of_pair)
+            walk.end_pair(self._figure(_row(rows, run.candidate, run.pair)))
         except SkillError as error:
             walk.trial.set_user_attr("failure", str(error))
             self._end(walk, state=TrialState.FAIL)
@@ -198,12 +199,13 @@ class Search:
     def _summary(self, runs: list[SubRun]) -> dict[str, str | float | None]:
         """Return the mean's spread over seeds, and how it stands to persistence or base rates."""
         mean = ALL_PAIRS if len(self.plan.pairs) > 1 else self.plan.pairs[0]
-        row = self._row(runs, runs[0].candidate, mean)
+        rows = self._compare(runs)
+        row = _row(rows, runs[0].candidate, mean)
         yardstick = BASE_RATES if row.is_of_classes else PERSISTENCE
         figure = next(iter(row.figures))
         summary = {
             "seed_std": self._figure(row).std,
-            "persistence": self._row(runs, yardstick, mean).figures[figure].mean,
+            "persistence": _row(rows, yardstick, mean).figures[figure].mean,
             figure: row.figures[figure].mean,
             "gain": row.gain.value,
             "gain_error": row.gain.standard_error,
@@ -215,10 +217,9 @@ class Search:
         figure = row.figures[OBJECTIVES[self.plan.objective]]
         return replace(figure, mean=-figure.mean) if row.is_of_classes else figure
 
-    def _row(self, runs: list[SubRun], model: str, pair: str) -> Row:
-        wanted = (self.plan.label, model, pair)
-        rows = compare(runs, self._truths, self.plan.label)
-        return next(row for row in rows if (row.label, row.model, row.pair) == wanted)
+    def _compare(self, runs: list[SubRun]) -> list[Row]:
+        """Compare runs on the label that counts."""
+        return compare(runs, self._truths, self.plan.label)
 
 
 class _Walk:
@@ -257,3 +258,7 @@ class _Walk:
             raise SkillError(f"{pair}: predictions must vary, all of them were the same")
         self.figures[pair] = figure.mean
         self.trial.report(self.value, len(self.figures) - 1)
+
+
+def _row(rows: list[Row], model: str, pair: str) -> Row:
+    return next(row for row in rows if (row.model, row.pair) == (model, pair))

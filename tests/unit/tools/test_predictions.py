@@ -140,14 +140,18 @@ def probabilities(rows: pd.DataFrame, candles: pd.DataFrame) -> np.ndarray:
     return np.where(up.loc[rows.index], 0.8, 0.3)
 
 
-def test_classes_are_judged_by_their_probabilities(strategies: Any) -> None:
-    config = strategies("Classes", *CLASSES)
+def store_classes(config: dict[str, Any]) -> None:
     store(
         config,
         _s_side=lambda *args: np.where(probabilities(*args) > 0.5, "up", "down"),
         up=probabilities,
         down=lambda *args: 1 - probabilities(*args),
     )
+
+
+def test_classes_are_judged_by_their_probabilities(strategies: Any) -> None:
+    config = strategies("Classes", *CLASSES)
+    store_classes(config)
     [pair] = load_predictions(config)["&s-side"]
     assert pair.classes == ("down", "up")
     assert pair.horizon == 9
@@ -169,12 +173,7 @@ def test_report_of_classes_and_of_two_labels_is_written(
     strategies: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = strategies("Classes", *CLASSES)
-    store(
-        config,
-        _s_side=lambda *args: np.where(probabilities(*args) > 0.5, "up", "down"),
-        up=probabilities,
-        down=lambda *args: 1 - probabilities(*args),
-    )
+    store_classes(config)
     report = gather_report(config)
     [label] = report.labels
     assert label.verdicts[0].text.startswith("Better than the base rates: ")
