@@ -202,8 +202,12 @@ class LSTMRegressor(WindowedRegressor):
             self.account.note_unpredicted(
                 frame,
                 dk.training_features_list,
-                unlike_the_training_data=(complete == 1) & (inliers == 0),
-                window_reaches_over_a_gap=(complete == 1) & (inliers == 1) & (do_predict == 0),
+                {
+                    "unlike the training data": (complete == 1) & (inliers == 0),
+                    "window reaches over a gap": (complete == 1)
+                    & (inliers == 1)
+                    & (do_predict == 0),
+                },
             )
 
         outlier_index = dict(dk.feature_pipeline.steps).get("di")

@@ -41,7 +41,7 @@ class Account:
         self.failures.setdefault(pair, []).append(error)
 
     def note_unpredicted(
-        self, frame: DataFrame, names: Iterable[str], **unusable: npt.NDArray[np.bool_]
+        self, frame: DataFrame, names: Iterable[str], unusable: Mapping[str, npt.NDArray[np.bool_]]
     ) -> None:
         """Take note of the rows of a slice that could not be predicted.
 
@@ -52,7 +52,7 @@ class Account:
         for name, count in incomplete_columns(frame, names).items():
             self.reasons[f"{name} is NaN"] += count
         for reason, rows in unusable.items():
-            self.reasons[reason.replace("_", " ")] += int(rows.sum())
+            self.reasons[reason] += int(rows.sum())
 
     def end(self, pair: str, do_predict: pd.Series) -> None:
         """Take note of a pair's candles."""

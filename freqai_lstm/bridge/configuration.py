@@ -86,14 +86,13 @@ def _contradictions(settings: FreqaiSettings, candle_seconds: int) -> Iterator[s
         )
     for name, is_set, reason in (
         (
-            *("feature_parameters.return_head", features.return_head),
+            "feature_parameters.return_head",
+            features.return_head,
             "the candles that the return is taken over",
         ),
         (
-            *(
-                "model_training_parameters.trainer_kwargs.from_persistence",
-                trainer.from_persistence,
-            ),
+            "model_training_parameters.trainer_kwargs.from_persistence",
+            trainer.from_persistence,
             "since a label of the present is its own persistence",
         ),
     ):

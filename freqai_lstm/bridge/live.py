@@ -71,7 +71,7 @@ class LiveRegressor(OpenRegressor):
         self.dk = kitchen = WindowedDataKitchen(self.config, True, pair, history_candles=0)
         kitchen.all_pairs = self._roster.call(strategy, pair, dataframe["date"].iloc[-1])
         _, _, needed = kitchen.check_if_new_training_required(0)
-        self._roster.let_in(strategy, kitchen.all_pairs, self.dd, needed)
+        self._roster.let_in(strategy, kitchen, self.dd, needed)
         self._roster.let_go(kitchen.all_pairs, self.dd)
         queue_up(self.train_queue, strategy.dp.current_whitelist())
         if self.dd.historic_data and self._history_is_torn(strategy, kitchen):

@@ -4,14 +4,15 @@ FreqAI knows the pairs of the configuration alone: it neither loads the candles 
 nor trains it, and keeps all that it has of one that left.
 """
 
+import copy
 import logging
 from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 from freqtrade.configuration import TimeRange
-from freqtrade.data.history import load_pair_history
 from freqtrade.exchange import timeframe_to_seconds
+from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from freqtrade.freqai.utils import download_all_data_for_training
 
 from freqai_lstm.bridge.drawer import SafeDataDrawer
@@ -46,23 +47,29 @@ class Roster:
         return list(dict.fromkeys([*self.correlated, *strategy.dp.current_whitelist(), pair]))
 
     def let_in(
-        self, strategy: Any, pairs: Iterable[str], drawer: SafeDataDrawer, timerange: TimeRange
+        self,
+        strategy: Any,
+        kitchen: FreqaiDataKitchen,
+        drawer: SafeDataDrawer,
+        timerange: TimeRange,
     ) -> None:
         """Get the candles of pairs that have joined.
 
+        :param kitchen: Knows all pairs of the bot.
         :param timerange: The candles that a training needs.
         """
-        joined = [pair for pair in pairs if pair not in self._with_candles]
+        joined = [pair for pair in kitchen.all_pairs if pair not in self._with_candles]
         if joined:
             logger.info(f"{', '.join(joined)}: joined the whitelist, getting candles to train on")
             self.download(strategy, joined)
             self._with_candles.update(joined)
         # Before the first candle of all, FreqAI loads those of all pairs.
-        if drawer.historic_data:
+        absent = [pair for pair in kitchen.all_pairs if pair not in drawer.historic_data]
+        if drawer.historic_data and absent:
+            of_these = copy.copy(kitchen)
+            of_these.all_pairs = absent
             with drawer.history_lock:
-                for pair in pairs:
-                    if pair not in drawer.historic_data:
-                        drawer.historic_data[pair] = self._stored(pair, timerange)
+                drawer.load_all_pair_histories(timerange, of_these)
 
     def let_go(self, pairs: Iterable[str], drawer: SafeDataDrawer) -> None:
         """Forget the candles of pairs that have left; their models stay on disk.
@@ -84,19 +91,6 @@ class Roster:
         """Download the candles that a training of these pairs needs."""
         # FreqAI raises the configuration's startup_candle_count each time it downloads.
         download_all_data_for_training(strategy.dp, self.config | {"pairs": [*pairs]})
-
-    def _stored(self, pair: str, timerange: TimeRange) -> dict[str, pd.DataFrame]:
-        return {
-            timeframe: load_pair_history(
-                datadir=self.config["datadir"],
-                timeframe=timeframe,
-                pair=pair,
-                timerange=timerange,
-                data_format=self.config.get("dataformat_ohlcv", "feather"),
-                candle_type=self.config["candle_type_def"],
-            )
-            for timeframe in self.config["freqai"]["feature_parameters"]["include_timeframes"]
-        }
 
 
 def queue_up(train_queue: Any, pairs: Iterable[str]) -> None:

@@ -81,20 +81,16 @@ def average_true_range(candles: pd.DataFrame, period: int) -> pd.Series:
     return pd.Series(_nonzero(talib.ATR(high, low, close, period)), index=candles.index)
 
 
-def in_ranges(change: pd.Series, candles: pd.DataFrame, period: int) -> pd.Series:
+def in_ranges(change: pd.Series, average_range: pd.Series) -> pd.Series:
     """Return a change of the price in units of the average true range.
 
-    0 where the range is zero: nothing moved. Warm-up: that of ``change``, and ``period`` candles.
-    Uses candles <= t.
+    0 where the range is zero: nothing moved. Warm-up: the longer one of the two. Uses candles <= t.
 
     :param change: In price units, shape ``(candles,)``.
-    :param candles: Open, high, low, close and volume.
-    :param period: Candles of the smoothing of the range.
+    :param average_range: In price units, zeros included, such as TA-Lib ``ATR``; the same shape.
     :return: Dimensionless change, shape ``(candles,)``.
     """
-    high, low, close = (candles[name].to_numpy(dtype=float) for name in ("high", "low", "close"))
-    average = talib.ATR(high, low, close, period)
-    return (change / _nonzero(average)).mask(average == 0, 0.0)
+    return (change / _nonzero(average_range.to_numpy())).mask(average_range == 0, 0.0)
 
 
 def band_position(close: pd.Series, upper: pd.Series, lower: pd.Series) -> pd.Series:

@@ -52,24 +52,30 @@ class Skill:
 
 
 @dataclass(frozen=True)
-class ClassSkill:
-    """How well one pair's predicted classes match what came true.
+class ClassScores:
+    """How well predicted classes match what came true, beside the base rates.
 
     ``accuracy`` is the share of right classes, ``base_rate`` that of always saying the class that
     was the most frequent by then. ``log_loss`` and ``brier`` judge the probabilities, the smaller
     the better; those of the base rates are for how frequent each class was by then.
     """
 
-    pair: str
-    windows: int
-    candles: int
-    predicted_share: float
     accuracy: float
     base_rate: float
     log_loss: float
     base_log_loss: float
     brier: float
     base_brier: float
+
+
+@dataclass(frozen=True)
+class ClassSkill(ClassScores):
+    """How well one pair's predicted classes match what came true."""
+
+    pair: str
+    windows: int
+    candles: int
+    predicted_share: float
 
 
 def pair_skill(pair: PairPredictions) -> Skill:

@@ -101,6 +101,7 @@ RECEIVERS: dict[str, type] = {
     "kitchen": FreqaiDataKitchen,
     "self.dk": FreqaiDataKitchen,
     "self.dd": SafeDataDrawer,
+    "drawer": SafeDataDrawer,
     "strategy.dp": DataProvider,
     "provider": DataProvider,
     "exchange": Exchange,

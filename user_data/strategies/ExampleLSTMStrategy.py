@@ -213,17 +213,18 @@ class ExampleLSTMStrategy(IStrategy):
     ) -> DataFrame:
         """Add the features of each period, timeframe and correlated pair."""
         high, low, close = dataframe["high"], dataframe["low"], dataframe["close"]
+        average_range = talib.ATR(high, low, close, period)
         upper, middle, lower = bollinger_bands(close, period)
         macd, macd_signal, macd_histogram = talib.MACD(
             close, fastperiod=period, slowperiod=2 * period, signalperiod=9
         )
         dataframe["%-cci-period"] = talib.CCI(high, low, close, period) / 100
         dataframe["%-rsi-period"] = talib.RSI(close, period) / 100
-        dataframe["%-momentum-period"] = in_ranges(talib.MOM(close, period), dataframe, period)
-        dataframe["%-sma-period"] = in_ranges(close - talib.SMA(close, period), dataframe, period)
-        dataframe["%-macd-period"] = in_ranges(macd, dataframe, period)
-        dataframe["%-macd_signal-period"] = in_ranges(macd_signal, dataframe, period)
-        dataframe["%-macd_histogram-period"] = in_ranges(macd_histogram, dataframe, period)
+        dataframe["%-momentum-period"] = in_ranges(talib.MOM(close, period), average_range)
+        dataframe["%-sma-period"] = in_ranges(close - talib.SMA(close, period), average_range)
+        dataframe["%-macd-period"] = in_ranges(macd, average_range)
+        dataframe["%-macd_signal-period"] = in_ranges(macd_signal, average_range)
+        dataframe["%-macd_histogram-period"] = in_ranges(macd_histogram, average_range)
         dataframe["%-roc-period"] = talib.ROC(close, period) / 100
         dataframe["%-bb_width-period"] = (upper - lower) / middle
         dataframe["%-bb_position-period"] = band_position(close, upper, lower)
@@ -233,10 +234,12 @@ class ExampleLSTMStrategy(IStrategy):
         self, dataframe: DataFrame, metadata: dict[str, Any], **kwargs: Any
     ) -> DataFrame:
         """Add the features of each timeframe and correlated pair."""
-        close = dataframe["close"]
+        high, low, close = dataframe["high"], dataframe["low"], dataframe["close"]
         dataframe["%-price_change"] = close.pct_change()
         dataframe["%-volume"] = log_volume_ratio(dataframe["volume"], 50)
-        dataframe["%-price"] = in_ranges(close - talib.SMA(close, 100), dataframe, 14)
+        dataframe["%-price"] = in_ranges(
+            close - talib.SMA(close, 100), talib.ATR(high, low, close, 14)
+        )
         return dataframe
 
     def feature_engineering_standard(

@@ -140,7 +140,7 @@ def _check_settings(
 ) -> None:
     """Refuse settings of the LSTM, before anything is trained.
 
-    :raises SettingsError: If there are problems, or the strategy sets no labels.
+    :raises SettingsError: If there are problems.
     """
     for candidate, horizon in itertools.product(candidates, horizons):
         if candidate.freqaimodel in plan.OWN:

@@ -1,13 +1,13 @@
 """The figures of a label of classes: what its probabilities are worth."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import pandas as pd
 
 from freqai_lstm.tools import statistics
 from freqai_lstm.tools.predictions import PairPredictions
-from freqai_lstm.tools.skill import ClassSkill, class_skill
+from freqai_lstm.tools.skill import ClassScores, ClassSkill, class_skill
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,9 @@ class ClassFigures:
 
 
 @dataclass(frozen=True)
-class OverallClassFigures:
+class OverallClassFigures(ClassScores):
     """Means over all pairs, with errors that count a candle once however many pairs have it."""
 
-    accuracy: float
-    base_rate: float
-    log_loss: float
-    base_log_loss: float
-    brier: float
-    base_brier: float
     gain: statistics.Estimate
 
 
@@ -63,10 +57,9 @@ def class_figures(pair: PairPredictions) -> ClassFigures:
 def overall_class_figures(pairs: Sequence[PairPredictions]) -> OverallClassFigures:
     """Return the means over pairs."""
     skills = pd.DataFrame([vars(class_skill(pair)) for pair in pairs])
-    names = ("accuracy", "base_rate", "log_loss", "base_log_loss", "brier", "base_brier")
     horizon = max(pair.horizon for pair in pairs)
     return OverallClassFigures(
-        **{name: float(skills[name].mean()) for name in names},
+        **{score.name: float(skills[score.name].mean()) for score in fields(ClassScores)},
         gain=statistics.mean_statistic([_gain(pair) for pair in pairs]).estimate(horizon),
     )
 

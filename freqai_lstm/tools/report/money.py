@@ -67,7 +67,7 @@ def load_trades(
         if omitted.
     :raises SkillError: If a given file cannot be read, or is of another backtest.
     """
-    wanted = (*(config.get("strategy"), config["freqai"]["identifier"], config["timerange"]),)
+    wanted = (config.get("strategy"), config["freqai"]["identifier"], config["timerange"])
     seen = []
     for path, strategy, result in _results(config, file):
         found = (strategy, result.get("freqai_identifier"), result.get("timerange"))

@@ -59,7 +59,7 @@ def test_features_without_values_and_gaps_are_the_cause() -> None:
     account = Account()
     frame = pd.DataFrame({"%-a": [1.0, np.nan, np.inf, 2.0], "%-b": [1.0, 1.0, 1.0, 1.0]})
     account.note_unpredicted(
-        frame, ["%-a", "%-b"], window_reaches_over_a_gap=np.array([False, False, False, True])
+        frame, ["%-a", "%-b"], {"window reaches over a gap": np.array([False, False, False, True])}
     )
     account.end(BTC, predicted(0))
     assert refused(account, BTC).endswith("%-a is NaN on 2, window reaches over a gap on 1")

@@ -8,6 +8,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from freqtrade.configuration import TimeRange
+from freqtrade.freqai import data_drawer
+from freqtrade.freqai.data_drawer import FreqaiDataDrawer
 
 from freqai_lstm.bridge import roster as module
 from freqai_lstm.bridge.roster import Roster, queue_up
@@ -15,10 +18,25 @@ from freqai_lstm.bridge.roster import Roster, queue_up
 BTC, ETH, SOL, XRP = (f"{coin}/USDT:USDT" for coin in ("BTC", "ETH", "SOL", "XRP"))
 HOUR = pd.Timedelta(hours=1)
 NOW = pd.Timestamp("2024-03-01", tz="UTC")
+CONFIG: dict[str, Any] = {
+    "datadir": Path("none"),
+    "candle_type_def": "futures",
+    "timeframe": "1h",
+    "exchange": {"pair_whitelist": [ETH]},
+    "freqai": {
+        "feature_parameters": {"include_corr_pairlist": [BTC], "include_timeframes": ["1h", "4h"]}
+    },
+}
 
 
 class Drawer:
+    """FreqAI's, as far as it loads candles."""
+
+    load_all_pair_histories = FreqaiDataDrawer.load_all_pair_histories
+
     def __init__(self, *pairs: str) -> None:
+        self.config = CONFIG
+        self.freqai_info = CONFIG["freqai"]
         self.historic_data: dict[str, Any] = {pair: {} for pair in pairs}
         self.history_lock = threading.Lock()
         self.gone: list[str] = []
@@ -34,32 +52,20 @@ class Bot:
         self.pairs = list(pairs)
         self.downloaded: list[list[str]] = []
         self.dp = SimpleNamespace(current_whitelist=lambda: self.pairs)
-        self.roster = Roster(
-            {
-                "datadir": Path("none"),
-                "candle_type_def": "futures",
-                "timeframe": "1h",
-                "exchange": {"pair_whitelist": [ETH]},
-                "freqai": {
-                    "feature_parameters": {
-                        "include_corr_pairlist": [BTC],
-                        "include_timeframes": ["1h", "4h"],
-                    }
-                },
-            }
-        )
+        self.roster = Roster(CONFIG)
         monkeypatch.setattr(
             module,
             "download_all_data_for_training",
             lambda _, config: self.downloaded.append(config["pairs"]),
         )
         monkeypatch.setattr(
-            module, "load_pair_history", lambda *, pair, timeframe, **_: f"{pair} {timeframe}"
+            data_drawer, "load_pair_history", lambda *, pair, timeframe, **_: f"{pair} {timeframe}"
         )
 
     def candle(self, drawer: Any, pair: str, newest: pd.Timestamp) -> list[str]:
         pairs = self.roster.call(self, pair, newest)
-        self.roster.let_in(self, pairs, drawer, None)  # type: ignore[arg-type]
+        kitchen: Any = SimpleNamespace(all_pairs=pairs)
+        self.roster.let_in(self, kitchen, drawer, TimeRange())
         self.roster.let_go(pairs, drawer)
         return pairs
 

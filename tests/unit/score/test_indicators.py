@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
+import talib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit_candles import flat_candles, random_walk, rewritten_after
@@ -24,6 +25,12 @@ from freqai_lstm.score.indicators import (
 )
 
 NAN = float("nan")
+
+
+def true_range(candles: pd.DataFrame) -> pd.Series:
+    return talib.ATR(candles["high"], candles["low"], candles["close"], 14)
+
+
 PER_CANDLE: dict[str, Callable[[pd.DataFrame], pd.DataFrame | pd.Series]] = {
     "rolling_zscore": lambda candles: rolling_zscore(candles["close"], 10),
     "rolling_mean_to_std": lambda candles: rolling_mean_to_std(candles["volume"], 10),
@@ -32,7 +39,7 @@ PER_CANDLE: dict[str, Callable[[pd.DataFrame], pd.DataFrame | pd.Series]] = {
     "band_position": lambda candles: band_position(
         candles["close"], candles["high"], candles["low"]
     ),
-    "in_ranges": lambda candles: in_ranges(candles["close"].diff(), candles, 14),
+    "in_ranges": lambda candles: in_ranges(candles["close"].diff(), true_range(candles)),
     "neutral_after": lambda candles: neutral_after(average_true_range(candles, 14), 5),
     "log_volume_ratio": lambda candles: log_volume_ratio(candles["volume"], 10),
 }
@@ -212,7 +219,7 @@ def test_log_volume_ratio_is_neutral_without_a_trade_within_the_window() -> None
 
 def test_nothing_moves_in_ranges_of_a_flat_price() -> None:
     candles = pd.DataFrame({name: [5.0] * 20 for name in ("open", "high", "low", "close")})
-    moved = in_ranges(candles["close"].diff(), candles, 14)
+    moved = in_ranges(candles["close"].diff(), true_range(candles))
     assert moved.isna().tolist() == [True] * 14 + [False] * 6
     assert (moved[14:] == 0).all()
 
