@@ -27,6 +27,10 @@ class WindowedDataKitchen(FreqaiDataKitchen):
     FreqAI hands ``predict`` the rows of a slice alone; live, the same candles arrive with their
     history. These are the same raw candles, with the same features.
 
+    In a backtest it keeps the features of all candles to itself, in one block of memory, and gives
+    FreqAI the candles alone: FreqAI copies all that it has four times for each training window. A
+    slice of candles gets its features here.
+
     In a backtest the last slice has the candle that opens where the timerange ends, too: freqtrade
     shows it to the strategy, and it is predicted as any other.
 
@@ -48,9 +52,40 @@ class WindowedDataKitchen(FreqaiDataKitchen):
         if with_last and not live and not self.backtest_live_models:
             self.backtesting_timeranges[-1].stopts += timeframe_to_seconds(config["timeframe"])
         self.history_candles = history_candles
+        self.features = DataFrame()
         self.history = DataFrame()
         self.stale: list[str] = []
         self._slice_candles = 0
+
+    def use_strategy_to_populate_indicators(
+        self, strategy: Any, *args: Any, **kwargs: Any
+    ) -> DataFrame:
+        """Compute the features of candles, and return the candles; live with their features."""
+        features = super().use_strategy_to_populate_indicators(strategy, *args, **kwargs)
+        return features if self.live else self.keep(features)
+
+    def keep(self, features: DataFrame) -> DataFrame:
+        """Keep features of all candles, and return the candles without them.
+
+        :param features: Candles with their features, oldest first.
+        """
+        # A copy has all columns of a type in one block; each was one of its own.
+        self.features = features.copy()
+        return self.remove_features_from_df(self.features)
+
+    def find_features(self, dataframe: DataFrame) -> None:
+        """Take note of the names of the features."""
+        kept = dataframe if self.features.empty else self.features.iloc[:0]
+        super().find_features(self.remove_special_chars_from_feature_names(kept.copy()))
+
+    def label(self, strategy: Any, candles: int) -> DataFrame:
+        """Let a strategy set the labels of the first candles, from these and their features alone.
+
+        :return: The columns that the strategy adds, a row for each candle.
+        """
+        known = self.features.iloc[:candles]
+        labelled = strategy.set_freqai_targets(known.copy(deep=False), metadata={"pair": self.pair})
+        return labelled[[column for column in labelled.columns if column not in known.columns]]
 
     def get_unique_classes_from_labels(self, dataframe: DataFrame) -> None:
         """Take note of the classes of labels, once: FreqAI adds them again with each window."""
@@ -81,10 +116,16 @@ class WindowedDataKitchen(FreqaiDataKitchen):
         return saved.head(self._slice_candles) if len(saved) == self._slice_candles + 1 else saved
 
     def slice_dataframe(self, timerange: TimeRange, df: DataFrame) -> DataFrame:
-        """Return the candles of a timerange, and remember those just before it."""
-        history = df.loc[df["date"] < timerange.startdt].tail(self.history_candles).copy()
+        """Return the candles of a timerange with their features, and remember those before it."""
+        candles = super().slice_dataframe(timerange, df)
+        if self.live:
+            return candles
+        start = self.features["date"].searchsorted(timerange.startdt)
+        history = self.features.iloc[max(start - self.history_candles, 0) : start].copy()
         self.history = self.remove_special_chars_from_feature_names(history)
-        return super().slice_dataframe(timerange, df)
+        labels = [column for column in candles.columns if column not in self.features.columns]
+        rows = self.features.iloc[start : start + len(candles)]
+        return pd.concat([rows, candles[labels]], axis=1)
 
 
 class PreparedDataKitchen(WindowedDataKitchen):
@@ -102,11 +143,35 @@ class PreparedDataKitchen(WindowedDataKitchen):
         with_last: bool,
     ) -> None:
         super().__init__(config, False, pair, history_candles, with_last)
-        self.features = features
+        self._prepared = features
 
     def use_strategy_to_populate_indicators(self, strategy: Any, *_: Any, **__: Any) -> DataFrame:
-        """Return the features."""
-        return self.features
+        """Return the candles."""
+        return self.keep(self._prepared)
+
+
+class LabelledTrainings:
+    """Stands for a strategy in a walk-forward, and labels the candles of trainings alone.
+
+    FreqAI has a strategy label the candles that are to be predicted as well, and then takes no
+    notice of it.
+
+    :param regressor: FreqAI's model, which knows the present training period.
+    :param kitchen: Has the features.
+    """
+
+    def __init__(self, strategy: Any, regressor: Any, kitchen: WindowedDataKitchen) -> None:
+        self._strategy, self._regressor, self._kitchen = strategy, regressor, kitchen
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._strategy, name)
+
+    def set_freqai_targets(self, dataframe: DataFrame, **_: Any) -> DataFrame:
+        """Return candles with their labels, if they end where the training period does."""
+        if dataframe["date"].iloc[-1] >= self._regressor.training_timerange.stopdt:
+            return dataframe
+        labels = self._kitchen.label(self._strategy, len(dataframe))
+        return pd.concat([dataframe, labels], axis=1)
 
 
 def plan_windows(config: dict[str, Any], pair: str) -> list[Window]:

@@ -13,6 +13,7 @@ from freqai_lstm.bridge.configuration import read_settings
 from freqai_lstm.bridge.folders import check_coins, identifier_folder
 from freqai_lstm.bridge.incidents import described
 from freqai_lstm.bridge.kitchen import (
+    LabelledTrainings,
     WindowedDataKitchen,
     has_candles,
     label_names,
@@ -100,7 +101,8 @@ class WindowedRegressor(LiveRegressor):
             self.config, self.live, pair, history_candles=self.window_size - 1
         )
         if has_candles(strategy, pair, self.config):
-            super().start_backtesting(dataframe, metadata, dk, strategy)
+            labelling = LabelledTrainings(strategy, self, dk)
+            super().start_backtesting(dataframe, metadata, dk, labelling)
         else:
             labels = label_names(strategy, dataframe, metadata)
             dk.return_dataframe = without_predictions(dataframe, self.predicted_columns(labels))

@@ -29,6 +29,7 @@ from freqai_lstm.bridge.folders import Artefacts, Window, collect, identifier_fo
 from freqai_lstm.bridge.incidents import described
 from freqai_lstm.bridge.internals import start_strategy
 from freqai_lstm.bridge.kitchen import (
+    LabelledTrainings,
     PreparedDataKitchen,
     has_candles,
     label_names,
@@ -228,8 +229,12 @@ def walk(
         regressor.live = False
         history = getattr(regressor, "window_size", 1) - 1
         with_last = whole.stop == TimeRange.parse_timerange(project.config["timerange"]).stopts
-        regressor.dk = PreparedDataKitchen(strategy.config, pair, history, features, with_last)
-        IFreqaiModel.start_backtesting(regressor, features, {"pair": pair}, regressor.dk, strategy)
+        regressor.dk = kitchen = PreparedDataKitchen(
+            strategy.config, pair, history, features, with_last
+        )
+        labelling = LabelledTrainings(strategy, regressor, kitchen)
+        candles = kitchen.remove_features_from_df(features)
+        IFreqaiModel.start_backtesting(regressor, candles, {"pair": pair}, kitchen, labelling)
         for window in windows:
             if window.model_filename not in outcome.errors:
                 outcome.artefacts[window.model_filename] = collect(

@@ -89,6 +89,8 @@ HOOKS: dict[type, tuple[type, list[str]]] = {
             "get_backtesting_prediction",
             "get_unique_classes_from_labels",
             "slice_dataframe",
+            "find_features",
+            "use_strategy_to_populate_indicators",
         ],
     ),
     PreparedDataKitchen: (FreqaiDataKitchen, ["use_strategy_to_populate_indicators"]),

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from freqtrade.exceptions import OperationalException
+from freqtrade.freqai.freqai_interface import IFreqaiModel
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -181,6 +182,49 @@ def test_training_labels_end_at_the_training_window(
     for newest, end in seen:
         # The last candle before the end opens an hour before it; the label looks 4 candles ahead.
         assert newest == end - pd.Timedelta(hours=5)
+
+
+def test_trainings_and_slices_are_those_of_freqais_own_kitchen(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, pd.DataFrame]] = []
+    train, predict = LSTMRegressor.train_pair, LSTMRegressor.predict
+
+    def spied_train(self: LSTMRegressor, frame: pd.DataFrame, *args: Any, **kwargs: Any) -> Any:
+        seen.append(("train", frame.copy()))
+        return train(self, frame, *args, **kwargs)
+
+    def spied_predict(self: LSTMRegressor, frame: pd.DataFrame, *args: Any) -> Any:
+        # Labels of what is to be predicted are nobody's business.
+        seen.append(("predict", frame[[name for name in frame if not name.startswith("&")]]))
+        return predict(self, frame, *args)
+
+    monkeypatch.setattr(LSTMRegressor, "train_pair", spied_train)
+    monkeypatch.setattr(LSTMRegressor, "predict", spied_predict)
+    Backtest(copy.deepcopy(config)).indicators(ETH)
+    ours, seen = seen, []
+    config["freqai"]["identifier"] = "stock"
+    stock = Backtest(config)
+    monkeypatch.setattr(LSTMRegressor, "start_backtesting", IFreqaiModel.start_backtesting)
+    stock.indicators(ETH)
+    assert [kind for kind, _ in ours] == [kind for kind, _ in seen] == ["train", "predict"] * 2
+    for (_, our_frame), (_, their_frame) in zip(ours, seen, strict=True):
+        # Stock FreqAI leaves out the candle at the end of the timerange.
+        pd.testing.assert_frame_equal(
+            our_frame.head(len(their_frame)), their_frame, check_exact=True
+        )
+        assert len(our_frame) - len(their_frame) in (0, 1)
+
+
+def test_labels_may_be_made_of_features(config: dict[str, Any]) -> None:
+    backtest = Backtest(config)
+    feature = "%-relative_volatility"
+    backtest.strategy.set_freqai_targets = lambda dataframe, metadata: dataframe.assign(
+        **{"&-next": dataframe[feature].shift(-1), "helper": 1.0}
+    )
+    analysed = backtest.indicators(BTC)
+    assert (analysed["do_predict"].tail(24) == 1).all()
+    assert analysed["&-next"].tail(24).std() > 0
 
 
 def test_label_statistics_are_freqais(

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from datasieve.pipeline import Pipeline
 from datasieve.transforms import SKLearnWrapper
-from sklearn.preprocessing import MinMaxScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from freqai_lstm.bridge.pipelines import (
     SeededNoise,
@@ -70,12 +70,12 @@ def test_new_features_are_scaled_like_the_training_ones(features: pd.DataFrame) 
 
 
 def test_other_steps_keep_their_place_and_their_object() -> None:
-    index = ds.DissimilarityIndex(di_threshold=1)
-    pipeline = freqai_pipeline(SIGMA, ("di", index))
+    outliers = ds.SVMOutlierExtractor()
+    pipeline = freqai_pipeline(SIGMA, ("svm", outliers))
     adapted = adapt_feature_pipeline(pipeline, seed=0)
     assert adapted is pipeline
-    assert [name for name, _ in adapted.steps] == ["const", "scaler", "di", "noise"]
-    assert adapted["di"] is index
+    assert [name for name, _ in adapted.steps] == ["const", "scaler", "svm", "noise"]
+    assert adapted["svm"] is outliers
     assert isinstance(adapted["noise"], SeededNoise)
 
 
@@ -147,3 +147,19 @@ def test_label_pipelines_share_nothing() -> None:
     second.fit_transform(pd.DataFrame({"&-a": [0.0, 2.0]}))
     restored, _, _ = first.inverse_transform(pd.DataFrame({"&-a": [1.0]}))
     assert restored["&-a"].tolist() == [10.0]
+
+
+def test_dissimilarity_is_datasieves_to_the_last_bit(features: pd.DataFrame) -> None:
+    theirs = freqai_pipeline(0.0, ("di", ds.DissimilarityIndex(di_threshold=0.5, n_jobs=1)))
+    theirs.steps[1] = ("scaler", SKLearnWrapper(StandardScaler()))
+    ours = adapt_feature_pipeline(
+        freqai_pipeline(0.0, ("di", ds.DissimilarityIndex(di_threshold=0.5, n_jobs=1))), seed=0
+    )
+    pd.testing.assert_frame_equal(fitted(theirs, features), fitted(ours, features))
+    assert ours["di"].avg_mean_dist == theirs["di"].avg_mean_dist
+    assert (ours["di"].di_values == theirs["di"].di_values).all()
+    new = features * np.linspace(1, 4, ROWS)[:, np.newaxis]
+    for pipeline in (ours, theirs):
+        _, inliers, _ = pipeline.transform(new.copy(), outlier_check=True)
+        assert 0 < (inliers == 0).sum() < ROWS
+    assert (ours["di"].di_values == theirs["di"].di_values).all()
