@@ -20,6 +20,7 @@ _COMMANDS = {
     "evaluate": "compare models walk-forward over seeds and horizons",
     "tune": "search parameters of network and training on walk-forward skill",
     "confirm": "hyperopt on the first part of a timerange, and judge what it found on the rest",
+    "cache": "show or remove the features and labels that the other commands keep",
     "parity": "check that a live bot predicted and signalled what a backtest does",
 }
 

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from freqai_lstm.bridge import pipelines
 from freqai_lstm.bridge.account import complete_rows, incomplete_text
+from freqai_lstm.bridge.folders import trained_at
 from freqai_lstm.bridge.kitchen import (
     WindowedDataKitchen,
     candle_timestamps,
@@ -84,7 +85,7 @@ class LSTMRegressor(WindowedRegressor):
         # FreqAI gives it to every row that this model predicts, live and in a backtest.
         dk.data["extra_returns_per_train"] = {
             **dk.data["extra_returns_per_train"],
-            MODEL_TIMESTAMP: int(dk.data_path.name.rsplit("_", 1)[1]),
+            MODEL_TIMESTAMP: trained_at(dk.data_path),
         }
         columns = [*dk.training_features_list, *dk.label_list]
         complete = complete_rows(unfiltered_df, columns)
@@ -131,7 +132,7 @@ class LSTMRegressor(WindowedRegressor):
         return model
 
     def fit(self, data_dictionary: dict[str, Any], dk: FreqaiDataKitchen, **kwargs: Any) -> Any:
-        """Train new networks on prepared data.
+        """Train networks on prepared data: new ones, or with ``continual_learning`` the last ones.
 
         :return: The trained :class:`~freqai_lstm.trainer.PyTorchLSTMTrainer`.
         """
@@ -146,9 +147,9 @@ class LSTMRegressor(WindowedRegressor):
             description=dk.pair,
             class_names=self.class_names,
         )
-        previous = self.get_init_model(dk.pair)
+        previous = self.previous_model(dk)
         if previous is not None:
-            trainer.continue_from(previous)
+            trainer.continue_from(previous, data_dictionary["train_timestamps"])
         trainer.fit(data_dictionary, self.splits)
         return trainer
 

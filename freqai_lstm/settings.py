@@ -47,6 +47,7 @@ class TrainerSettings(_Section):
 
     n_steps: int | None = Field(default=None, ge=1)
     n_epochs: int | None = Field(default=10, ge=1)
+    warm_start_epochs: float = Field(default=3.0, gt=0)
     batch_size: int = Field(default=32, ge=2)
     early_stopping_patience: int = Field(default=0, ge=0)
     lr_schedule: Literal["plateau", "cosine", "constant"] = "plateau"

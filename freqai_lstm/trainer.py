@@ -1,12 +1,15 @@
 """What FreqAI calls a model: trains its networks, saves them, loads them, predicts with them."""
 
 import logging
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from freqtrade.freqai.torch.PyTorchDataConvertor import DefaultPyTorchDataConvertor
 from freqtrade.freqai.torch.PyTorchModelTrainer import PyTorchModelTrainer
@@ -90,6 +93,7 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
         self.seed = seed
         self.description = description
         self.history = TrainingHistory()
+        self.training_settings = settings
 
     def fit(self, data_dictionary: dict[str, Any], splits: list[str]) -> None:
         """Train on the windows of the training split, watching those of the test split.
@@ -100,6 +104,7 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
         :param splits: ``["train"]`` or ``["train", "test"]``.
         :raises WindowError: If the training split holds fewer than two whole windows.
         """
+        self.model_meta_data["trained_until"] = int(np.max(data_dictionary["train_timestamps"]))
         train = self._load_split(data_dictionary, "train")
         test = self._load_split(data_dictionary, "test") if "test" in splits else None
         if len(train.ends) < 2:
@@ -119,7 +124,7 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
             train_windows(
                 member.model,
                 member.optimizer,
-                self.parameters.trainer_kwargs,
+                self.training_settings,
                 train,
                 test,
                 seed=member.seed,
@@ -213,40 +218,50 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
             member.model.eval()
         return self
 
-    def continue_from(self, previous: "PyTorchLSTMTrainer") -> None:
-        """Start from the weights and the optimizers' states of another trainer.
+    @property
+    def generation(self) -> int:
+        """How many models came before this one, each of which the next one started from."""
+        return int(self.model_meta_data.get("generation", 0))
 
-        The plateau schedule goes on from the rate it has reached; the others belong to one
-        training and start again.
+    def continue_from(
+        self, previous: "PyTorchLSTMTrainer", timestamps: npt.NDArray[np.int64]
+    ) -> None:
+        """Start from the weights and the optimizers' states of another trainer, sharing nothing.
 
-        Nothing is shared with it. A network of another shape (FreqAI drops features that were
-        constant, so their number can change) cannot be continued and is logged; nor can another
-        number of networks.
+        The training is as long as it takes to go over what that one has not seen
+        ``warm_start_epochs`` times, on windows of the whole training split.
+
+        A network of another shape (FreqAI drops features that were constant, so their number can
+        change) cannot be continued and is logged; nor can another number of networks, nor one that
+        has seen none of these candles.
 
         :param previous: The trainer of the pair's last model.
+        :param timestamps: Opening times of the candles of the training split, in seconds.
         """
         ours, theirs = (
             trainer.model_meta_data["network"]
             | {"ensemble_size": len(trainer.members), "class_names": trainer.class_names}
             for trainer in (self, previous)
         )
+        unseen = int(np.sum(timestamps > previous.model_meta_data.get("trained_until", -math.inf)))
+        problem = None
         if ours != theirs:
-            logger.warning(
-                f"{self.description}: training from scratch, since the previous network was built "
-                f"for {theirs}, the new one for {ours}"
-            )
+            problem = f"the previous network was built for {theirs}, the new one for {ours}"
+        elif unseen == len(timestamps):
+            problem = "the previous network is not known to have seen any of these candles"
+        if problem is not None:
+            logger.warning(f"{self.description}: training from scratch, since {problem}")
             return
         for member, former in zip(self.members, previous.members, strict=True):
             member.load(former.state())
-        before, now = previous.parameters, self.parameters
-        is_resumed = (
-            before.trainer_kwargs.lr_schedule == now.trainer_kwargs.lr_schedule == "plateau"
-            and before.learning_rate == now.learning_rate
+            for group in member.optimizer.param_groups:
+                group["lr"] = self.parameters.learning_rate
+        settings = self.parameters.trainer_kwargs
+        steps = max(round(settings.warm_start_epochs * unseen / settings.batch_size), 1)
+        self.training_settings = settings.model_copy(
+            update={"n_epochs": None, "n_steps": steps, "early_stopping_patience": 0}
         )
-        if not is_resumed:
-            for member in self.members:
-                for group in member.optimizer.param_groups:
-                    group["lr"] = now.learning_rate
+        self.model_meta_data["generation"] = previous.generation + 1
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is saved beside the trainer or belongs to the running process."""

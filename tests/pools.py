@@ -4,7 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Self
 
-from pandas import DataFrame
+from freqai_lstm.tools.features import PairFeatures
 
 
 class InlinePool:
@@ -20,8 +20,8 @@ class InlinePool:
         self.stop_after = stop_after
         self.submitted: list[tuple[Any, ...]] = []
 
-    def share(self, frame: DataFrame) -> Any:
-        return frame
+    def share(self, features: PairFeatures) -> Any:
+        return features
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         if len(self.submitted) == self.stop_after:

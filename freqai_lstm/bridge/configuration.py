@@ -101,6 +101,11 @@ def _contradictions(settings: FreqaiSettings, candle_seconds: int) -> Iterator[s
                 f"freqai.{name}: needs label_period_candles of at least 1, {reason}, was true with "
                 f"label_period_candles 0"
             )
+    if settings.continual_learning and not settings.save_backtest_models:
+        yield (
+            "freqai.save_backtest_models: must be true with continual_learning, since each model "
+            "starts from the saved one before it, was false"
+        )
     if settings.conv_width not in (1, window):
         yield (
             f"freqai.conv_width: remove it, model_training_parameters.model_kwargs.window_size "

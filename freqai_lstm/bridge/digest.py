@@ -21,14 +21,18 @@ import freqtrade
 from freqtrade.strategy.parameters import BaseParameter
 
 import freqai_lstm
+from freqai_lstm.bridge.internals import informative_methods
 
+LABEL_METHOD = "set_freqai_targets"
 FEATURE_METHODS = (
     "feature_engineering_expand_all",
     "feature_engineering_expand_basic",
     "feature_engineering_standard",
-    "set_freqai_targets",
+    LABEL_METHOD,
 )
 """The methods of a strategy that make features and labels."""
+# What prepares the candles that features are made of.
+_CANDLE_METHODS = ("informative_pairs", "populate_indicators")
 
 _PACKAGE = Path(freqai_lstm.__file__).resolve().parent
 _LIBRARIES = {
@@ -50,12 +54,28 @@ def featured_by(strategy: Any) -> dict[str, str]:
     methods and attributes of the strategy along its whole method resolution order, and functions,
     classes and constants of its own modules and of this package, however far away.
     """
-    found = {}
-    for name in FEATURE_METHODS:
-        reached = _Reached(type(strategy))
-        reached.follow_method(name)
-        found[f"code of {name}"] = _digest(sorted(reached.parts))[:12]
-    return found
+    return {
+        f"code of {name}": _digest(_code_reached(strategy, [name]))[:12] for name in FEATURE_METHODS
+    }
+
+
+class FeatureCode:
+    """The code that computes the features of a strategy, from the candles on.
+
+    :ivar features: Its digest.
+    :ivar labels: The digest of the code that sets the labels.
+    """
+
+    def __init__(self, strategy: Any) -> None:
+        methods = [*FEATURE_METHODS, *_CANDLE_METHODS, *informative_methods(strategy)]
+        methods.remove(LABEL_METHOD)
+        self._code = _code_reached(strategy, methods)
+        self.features = _digest(self._code)
+        self.labels = _digest(_code_reached(strategy, [LABEL_METHOD]))
+
+    def mentions(self, name: str) -> bool:
+        """Tell whether the features may depend on a setting of this name."""
+        return any(name in part for part in self._code)
 
 
 @functools.cache
@@ -74,6 +94,13 @@ def _digest(parts: Iterable[str]) -> str:
     for part in parts:
         digest.update(part.encode() + b"\0")
     return digest.hexdigest()
+
+
+def _code_reached(strategy: Any, methods: Iterable[str]) -> list[str]:
+    reached = _Reached(type(strategy))
+    for name in methods:
+        reached.follow_method(name)
+    return sorted(reached.parts)
 
 
 class _Reached:

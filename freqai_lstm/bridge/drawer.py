@@ -13,6 +13,7 @@ from typing import Any
 import cloudpickle
 import numpy.typing as npt
 import rapidjson
+import torch
 from freqtrade.freqai import data_drawer
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from pandas import DataFrame
@@ -169,6 +170,18 @@ class SafeDataDrawer(data_drawer.FreqaiDataDrawer):
                 self.pair_dict[coin] = self.empty_pair_dict.copy()
                 self.save_drawer_to_disk()
                 return None
+
+    def load_model(self, coin: str, file: Path) -> Any:
+        """Return the model in a file; None if it is not there, or, an incident, is of no use."""
+        if not file.is_file():
+            return None
+        try:
+            checkpoint = torch.load(file, weights_only=False)
+            return checkpoint["pytrainer"].load_from_checkpoint(checkpoint)
+        except Exception as error:  # noqa: BLE001 - unpickling half a file raises nearly anything
+            problem = f"{file.name}: {described(error)}; the next training starts from scratch"
+            self.incidents.record(coin, "loading", problem)
+            return None
 
     def can_load(self, coin: str, dk: FreqaiDataKitchen) -> bool:
         """Tell whether the saved model of a backtest's training window can be used."""

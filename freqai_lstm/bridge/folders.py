@@ -46,6 +46,11 @@ def model_folder(identifier: Path, pair: str, timestamp: int) -> Path:
     return identifier / f"sub-train-{pair.partition('/')[0]}_{timestamp}"
 
 
+def trained_at(folder: Path) -> int:
+    """Return the end of the training of the model in a folder, in seconds since 1970."""
+    return int(folder.name.rsplit("_", 1)[1])
+
+
 def model_filename(pair: str, timestamp: int) -> str:
     """Return what the names of all files of a model begin with."""
     return f"cb_{pair.partition('/')[0].lower()}_{timestamp}"
@@ -177,6 +182,11 @@ class IdentifierFolder:
         needed = dates[(dates >= start) & (dates < stop)].tolist()
         # The last window of a timerange has the candle at its end, too.
         return needed == predicted.tolist()[: len(needed)] and len(predicted) <= len(needed) + 1
+
+    def network(self, window: Window) -> Artefacts | None:
+        """Return the network of a model alone; None if it is not here."""
+        file = model_file(self.path, window.pair, window.start)
+        return Artefacts({file.name: file.read_bytes()}, b"") if file.is_file() else None
 
     def store(self, window: Window, artefacts: Artefacts) -> None:
         """Put one model here: its folder first, its predictions last."""

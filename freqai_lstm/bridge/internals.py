@@ -62,6 +62,11 @@ def load_parameters(strategy: Any) -> None:
     strategy.ft_load_hyper_params()
 
 
+def informative_methods(strategy: Any) -> list[str]:
+    """Return the names of a strategy's methods that freqtrade's ``@informative`` decorates."""
+    return [method.__name__ for _, method in strategy._ft_informative]
+
+
 def fetch_candles(strategy: Any, candles: Iterable[tuple[str, str, Any]]) -> None:
     """Ask the exchange for candles now, whenever it was asked last.
 

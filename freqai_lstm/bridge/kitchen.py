@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -158,20 +158,33 @@ class LabelledTrainings:
 
     :param regressor: FreqAI's model, which knows the present training period.
     :param kitchen: Has the features.
+    :param remember: Finds labels that are known, by the first candle and the one after the last,
+        or has them computed.
     """
 
-    def __init__(self, strategy: Any, regressor: Any, kitchen: WindowedDataKitchen) -> None:
+    def __init__(
+        self,
+        strategy: Any,
+        regressor: Any,
+        kitchen: WindowedDataKitchen,
+        remember: Callable[[int, int, Callable[[], DataFrame]], DataFrame] | None = None,
+    ) -> None:
         self._strategy, self._regressor, self._kitchen = strategy, regressor, kitchen
+        self._remember = remember or (lambda _first, _stop, label: label())
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._strategy, name)
 
     def set_freqai_targets(self, dataframe: DataFrame, **_: Any) -> DataFrame:
-        """Return candles with their labels, if they end where the training period does."""
-        if dataframe["date"].iloc[-1] >= self._regressor.training_timerange.stopdt:
+        """Return the candles of the training period with their labels, or others as they are."""
+        dates, period = dataframe["date"], self._regressor.training_timerange
+        if dates.iloc[-1] >= period.stopdt:
             return dataframe
-        labels = self._kitchen.label(self._strategy, len(dataframe))
-        return pd.concat([dataframe, labels], axis=1)
+        first, stop = int(dates.searchsorted(period.startdt)), len(dataframe)
+        labels = self._remember(
+            first, stop, lambda: self._kitchen.label(self._strategy, stop).iloc[first:]
+        )
+        return pd.concat([dataframe.iloc[first:], labels], axis=1)
 
 
 def plan_windows(config: dict[str, Any], pair: str) -> list[Window]:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -20,12 +21,19 @@ from freqtrade.freqai.torch.PyTorchDataConvertor import (
 from pandas import DataFrame
 
 from freqai_lstm.bridge.drawer import SafeDataDrawer, salvage_folder
-from freqai_lstm.bridge.folders import identifier_folder
+from freqai_lstm.bridge.folders import (
+    MODEL,
+    identifier_folder,
+    model_filename,
+    model_folder,
+    trained_at,
+)
 from freqai_lstm.bridge.incidents import INCIDENTS_NAME, IncidentLog, described
 from freqai_lstm.bridge.internals import OpenRegressor, fetch_candles
 from freqai_lstm.bridge.kitchen import WindowedDataKitchen
 from freqai_lstm.bridge.roster import Roster, queue_up
 from freqai_lstm.exceptions import SettingsError
+from freqai_lstm.settings import SECONDS_PER_DAY
 
 logger = logging.getLogger(__name__)
 
@@ -142,6 +150,26 @@ class LiveRegressor(OpenRegressor):
     def model_exists(self, dk: FreqaiDataKitchen) -> bool:
         """Tell whether the model of a backtest's training window is there and can be used."""
         return super().model_exists(dk) and self.dd.can_load(dk.pair, dk)
+
+    def previous_model(self, dk: FreqaiDataKitchen) -> Any:
+        """Return the model that a training starts from, with FreqAI's ``continual_learning``.
+
+        Live that is the pair's present one; in a backtest that of the window before, so that a
+        walk-forward that was interrupted or is gone on with trains the same models.
+
+        :return: None if there is none, or it cannot be used.
+        """
+        if not self.continual_learning:
+            return None
+        if self.live:
+            present = self.dd.pair_dict[dk.pair]
+            folder, name = Path(present["data_path"]), present["model_filename"]
+        else:
+            period = int(self.freqai_info["backtest_period_days"] * SECONDS_PER_DAY)
+            before = trained_at(dk.data_path) - period
+            folder = model_folder(self.full_path, dk.pair, before)
+            name = model_filename(dk.pair, before)
+        return self.dd.load_model(dk.pair, folder / f"{name}_{MODEL}")
 
     def _late_candles(self, strategy: Any, pair: str, newest: pd.Timestamp) -> list[str]:
         """Return what has not arrived though it was asked for again, e.g. ``BTC/USDT:USDT 4h``."""

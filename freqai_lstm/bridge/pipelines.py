@@ -48,7 +48,7 @@ class DissimilarityIndex(ds.DissimilarityIndex):
     def fit_transform(self, X, y=None, sample_weight=None, feature_list=None, **kwargs):  # type: ignore[no-untyped-def] # noqa: N803
         """Keep all rows: each has a distance of 0 to itself."""
         self.di_values = np.zeros(len(X))
-        return self.fit(X, y, sample_weight, feature_list, **kwargs)
+        return self.fit(X, y, sample_weight, feature_list, **kwargs)  # type: ignore[no-untyped-call]
 
 
 def derived_seed(seed: int, pair: str, last_candle: pd.Timestamp) -> int:

@@ -24,9 +24,6 @@ PREDICTION_WINDOWS = 64
 """Windows predicted at once, always as many: a matrix product rounds differently with another
 number of rows, and a candle must get the same prediction alone, live, as among others."""
 
-LOWEST_RATE = 0.01
-"""Share of the configured learning rate below which the plateau schedule does not go."""
-
 
 @dataclass(frozen=True)
 class Split:
@@ -264,9 +261,7 @@ def _cpu_threads(count: int) -> Iterator[None]:
 def _make_schedule(optimizer: Optimizer, name: str, n_steps: int) -> LRScheduler:
     """Return the learning-rate schedule; all but the plateau one step with every batch."""
     if name == "plateau":
-        # Continual learning goes on from the rate it has reached, which must not end at nothing.
-        floor = LOWEST_RATE * optimizer.defaults["lr"]
-        return ReduceLROnPlateau(optimizer, factor=0.5, patience=1, min_lr=floor)
+        return ReduceLROnPlateau(optimizer, factor=0.5, patience=1)
     if name == "cosine":
         return CosineAnnealingLR(optimizer, T_max=n_steps)
     return ConstantLR(optimizer, factor=1.0)

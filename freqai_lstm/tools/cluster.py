@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import joblib
-from pandas import DataFrame
 
 from freqai_lstm.exceptions import SettingsError
+from freqai_lstm.tools.features import PairFeatures
 from freqai_lstm.tools.pool import Pool, be_quiet
 
 logger = logging.getLogger(__name__)
@@ -96,9 +96,9 @@ class RayPool(Pool):
         self._versions = _versions()
         self._run = ray.remote(num_cpus=threads, num_gpus=int(gpu), max_retries=_RETRIES)(_run)
 
-    def share(self, frame: DataFrame) -> Any:
-        """Put a frame into the cluster's object store."""
-        return self._ray.put(frame)
+    def share(self, features: PairFeatures) -> Any:
+        """Put features into the cluster's object store."""
+        return self._ray.put(features.for_other_machines())
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         """Run a function on some machine, and anew where that is lost."""

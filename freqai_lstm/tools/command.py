@@ -65,6 +65,17 @@ def add_pool_options(parser: argparse.ArgumentParser, *, jobs: int | None = None
         metavar="ADDRESS",
         help="work on the Ray cluster at this address; 'local' starts one on this machine",
     )
+    add_cache_option(parser)
+
+
+def add_cache_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says whether features are kept."""
+    parser.add_argument(
+        "--no-cache",
+        dest="cache",
+        action="store_false",
+        help="compute features and labels anew, and keep none",
+    )
 
 
 def positive(text: str) -> int:

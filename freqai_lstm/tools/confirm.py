@@ -25,15 +25,19 @@ from freqtrade.optimize.hyperopt_tools import HyperoptTools
 from freqai_lstm.bridge.internals import own_parameters
 from freqai_lstm.bridge.offline import load_labelling_strategy
 from freqai_lstm.exceptions import SettingsError
+from freqai_lstm.regressor import LSTMRegressor
 from freqai_lstm.tools.candles import split_timerange
 from freqai_lstm.tools.command import (
     BOT_OPTIONS,
+    add_cache_option,
     add_freqtrade_options,
     bot_arguments,
     freqai_configuration,
     print_table,
 )
-from freqai_lstm.tools.walk import opened_backtesting
+from freqai_lstm.tools.features import open_store
+from freqai_lstm.tools.loading import load_walk_forward, opened_backtesting
+from freqai_lstm.tools.pretrain import pool_for, pretrain
 
 _COLUMNS = ("trades", "profit [%]", "Sharpe", "max drawdown [%]")
 # Of fewer trades, a few lucky ones decide.
@@ -69,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     search.add_argument("-j", "--job-workers", type=int, default=1, metavar="N", help="(1)")
     search.add_argument("--random-state", type=int, metavar="N")
+    add_cache_option(parser)
     parser.set_defaults(run=run_confirm)
 
 
@@ -83,6 +88,7 @@ def run_confirm(args: argparse.Namespace) -> int:
     parts = split_timerange(args.timerange, args.split, config["freqai"]["backtest_period_days"])
     file = strategy_file(config)
     _check_spaces(config, args.spaces)
+    _train_ahead(options | {"timerange": args.timerange}, args.job_workers, is_kept=args.cache)
     parameters = search_parameters(config, list(_search_options(args, parts.search)))
 
     def performances(folder: Path) -> list[Performance]:
@@ -102,6 +108,20 @@ def run_confirm(args: argparse.Namespace) -> int:
     print(f"The found parameters are in {parameters}. The strategy takes them after")
     print(f"  {shlex.join(['cp', str(parameters), str(file.with_suffix('.json'))])}")
     return 0
+
+
+def _train_ahead(options: Mapping[str, Any], jobs: int, *, is_kept: bool) -> None:
+    """Train the models of both parts in parallel; search and backtests find their predictions.
+
+    What fails, or is of another package, is left to freqtrade.
+    """
+    loaded = load_walk_forward(options)
+    if isinstance(loaded.strategy.freqai, LSTMRegressor):
+        with (
+            pool_for(loaded, jobs, None) as pool,
+            open_store(loaded.config, is_kept=is_kept) as store,
+        ):
+            pretrain(loaded, pool, store)
 
 
 def _check_spaces(config: Mapping[str, Any], spaces: Sequence[str]) -> None:

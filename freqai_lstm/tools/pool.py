@@ -5,21 +5,18 @@ import logging
 import os
 import threading
 import time
-import uuid
 import warnings
-import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Self
 
-import joblib
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import BrokenProcessPool
-from pandas import DataFrame
+
+from freqai_lstm.tools.features import PairFeatures
 
 KILLED = "the worker process was killed, perhaps for want of memory"
 """What a ``BrokenExecutor`` means."""
@@ -77,7 +74,6 @@ class Pool:
     :param log: File that they write their logs to; they are quiet if omitted.
     """
 
-    _folder: "TemporaryDirectory[str]"
     _executor: ProcessPoolExecutor
 
     def __init__(self, count: int, threads: int = 1, log: Path | None = None) -> None:
@@ -85,12 +81,9 @@ class Pool:
         # A worker that is done finds its next task waiting.
         self.capacity = 2 * count
 
-    def share(self, frame: DataFrame) -> Any:
-        """Write a frame to a file, which the workers map into their memory.
-
-        The file is removed when nothing refers to what this returns any more.
-        """
-        return _SharedFrame(Path(self._folder.name), frame)
+    def share(self, features: PairFeatures) -> Any:
+        """Return features as a job takes them: the workers map their file into memory."""
+        return features
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         """Run a function in a worker process, a new one if the former ones were lost."""
@@ -102,13 +95,11 @@ class Pool:
             return self._executor.submit(function, *arguments)
 
     def __enter__(self) -> Self:
-        self._folder = TemporaryDirectory(prefix="freqai-lstm-")
         self._executor = self._start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._executor.shutdown(kill_workers=True)
-        self._folder.cleanup()
 
     def _start(self) -> ProcessPoolExecutor:
         threads = dict.fromkeys(_THREAD_VARIABLES, str(self.threads))
@@ -119,18 +110,6 @@ class Pool:
         # features.
         executor.submit(int)
         return executor
-
-
-class _SharedFrame:
-    """A frame in a file that lasts as long as this object; unpickled, it is the frame."""
-
-    def __init__(self, folder: Path, frame: DataFrame) -> None:
-        self.path = folder / f"{uuid.uuid4().hex}.joblib"
-        joblib.dump(frame, self.path)
-        weakref.finalize(self, self.path.unlink, missing_ok=True)
-
-    def __reduce__(self) -> tuple[Callable[..., DataFrame], tuple[str, str]]:
-        return joblib.load, (str(self.path), "r")
 
 
 def _prepare(parent: int, log: Path | None) -> None:

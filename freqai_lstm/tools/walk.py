@@ -6,8 +6,7 @@ a folder of its own, by FreqAI's own backtesting. What it saved of them comes ba
 
 import copy
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,28 +15,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from freqtrade.commands.optimize_commands import setup_optimize_configuration
 from freqtrade.configuration import TimeRange
-from freqtrade.enums import RunMode
-from freqtrade.exceptions import ConfigurationError
-from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from freqtrade.freqai.freqai_interface import IFreqaiModel
-from freqtrade.optimize.backtesting import Backtesting
 from pandas import DataFrame
 
-from freqai_lstm.bridge.folders import Artefacts, Window, collect, identifier_folder
-from freqai_lstm.bridge.incidents import described
-from freqai_lstm.bridge.internals import start_strategy
-from freqai_lstm.bridge.kitchen import (
-    LabelledTrainings,
-    PreparedDataKitchen,
-    has_candles,
-    label_names,
-    without_predictions,
+from freqai_lstm.bridge.folders import (
+    Artefacts,
+    IdentifierFolder,
+    Window,
+    collect,
+    identifier_folder,
 )
+from freqai_lstm.bridge.incidents import described
+from freqai_lstm.bridge.kitchen import LabelledTrainings, PreparedDataKitchen
 from freqai_lstm.bridge.offline import load_offline_strategy
 from freqai_lstm.regressor import LSTMRegressor
-from freqai_lstm.tools.candles import stored_candles, with_history
+from freqai_lstm.tools.features import PairFeatures
 
 # Where a bot reports to, with tokens and passwords; a second copy of everything; and paths of the
 # machine that the project comes from.
@@ -106,103 +99,18 @@ def pack_project(config: Mapping[str, Any], strategy: Any, threads: int = 1) -> 
     return Project(packed, files, identifier_folder(config))
 
 
-@dataclass(frozen=True)
-class WalkForward:
-    """A strategy with its prediction model, ready to walk forward, and the candles of its pairs.
-
-    ``candles`` reach back before the timerange as far as training and warm-up need.
-    """
-
-    config: dict[str, Any]
-    strategy: Any
-    candles: dict[str, DataFrame]
-
-    def features(self, pair: str) -> DataFrame | None:
-        """Return a pair's candles with the features over the whole range.
-
-        The strategy populates its indicators as in a backtest. At the moment when FreqAI would
-        train, its features are taken, and it goes on without predictions.
-
-        :return: None if the pair has no candles of a timeframe of the features; the log says which.
-        :raises SettingsError: If the identifier's models were trained on other labels or features.
-        :raises OperationalException: If a correlated pair has no candles.
-        """
-        regressor = self.strategy.freqai
-        taken: list[DataFrame] = []
-
-        def start_backtesting(
-            dataframe: DataFrame, metadata: dict[str, Any], dk: FreqaiDataKitchen, strategy: Any
-        ) -> FreqaiDataKitchen:
-            if has_candles(strategy, pair, self.config):
-                taken.append(
-                    dk.use_strategy_to_populate_indicators(
-                        strategy, prediction_dataframe=dataframe, pair=pair
-                    )
-                )
-            dk.return_dataframe = without_predictions(
-                dataframe, label_names(strategy, dataframe, metadata)
-            )
-            return dk
-
-        regressor.start_backtesting = start_backtesting
-        try:
-            self.strategy.advise_indicators(self.candles[pair].copy(), {"pair": pair})
-        finally:
-            del regressor.start_backtesting
-        return taken[0] if taken else None
-
-
-@contextmanager
-def opened_backtesting(config: dict[str, Any]) -> Iterator[Backtesting]:
-    """Yield freqtrade's backtesting with its markets, and let go of the exchange at the end.
-
-    :raises OperationalException: If the exchange cannot be reached.
-    """
-    backtesting = Backtesting(config)
-    try:
-        yield backtesting
-    finally:
-        backtesting.exchange.close()
-
-
-def load_walk_forward(options: Mapping[str, Any]) -> WalkForward:
-    """Do all that ``freqtrade backtesting`` does before FreqAI: markets, pairs, strategy, candles.
-
-    :raises ConfigurationError: If FreqAI is not enabled, or the configuration cannot be used.
-    :raises OperationalException: If the exchange cannot be reached, or there are no candles.
-    """
-    config = setup_optimize_configuration(dict(options), RunMode.BACKTEST)
-    if not config.get("freqai", {}).get("enabled", False):
-        raise ConfigurationError("freqai.enabled: must be true, was false or missing")
-    with opened_backtesting(config) as backtesting:
-        (strategy,) = backtesting.strategylist
-        strategy.dp = backtesting.dataprovider
-        start_strategy(strategy)
-        candles, _ = backtesting.load_bt_data()
-    config["exchange"]["pair_whitelist"] = list(backtesting.pairlists.whitelist)
-    return WalkForward(config, strategy, candles)
-
-
-def offline_walk_forward(config: Mapping[str, Any]) -> WalkForward:
-    """Do the same without an exchange, for the pairs that the configuration names."""
-    own = dict(config, runmode=RunMode.BACKTEST)
-    # FreqAI makes this folder's children alone.
-    (Path(own["user_data_dir"]) / "models").mkdir(parents=True, exist_ok=True)
-    strategy = load_offline_strategy(own)
-    own["startup_candle_count"] = strategy.startup_candle_count
-    timerange = with_history(own)
-    pairs = own["exchange"]["pair_whitelist"]
-    candles = {pair: stored_candles(own, pair, timerange=timerange) for pair in pairs}
-    return WalkForward(own, strategy, candles)
-
-
 def walk(
-    project: Project, features: DataFrame, windows: Sequence[Window], seed: int | None = None
+    project: Project,
+    features: PairFeatures,
+    windows: Sequence[Window],
+    seed: int | None = None,
+    previous: tuple[Window, Artefacts] | None = None,
 ) -> Outcome:
     """Train and predict consecutive windows of a pair, and return what FreqAI saves of them.
 
-    :param features: The pair's candles with the features over the whole range.
+    :param features: Those of the pair over the whole range.
     :param seed: For the global generators, which other models than this package's draw from.
+    :param previous: The model of the window before, that ``continual_learning`` starts from.
     """
     started, pair = process_time(), windows[0].pair
     if seed is not None:
@@ -214,6 +122,8 @@ def walk(
         whole = replace(windows[0], stop=windows[-1].stop)
         strategy = project.open(Path(userdir), whole.timerange)
         regressor = strategy.freqai
+        if previous is not None:
+            IdentifierFolder(regressor.full_path).store(*previous)
         outcome = Outcome()
         train = regressor.train
 
@@ -230,10 +140,10 @@ def walk(
         history = getattr(regressor, "window_size", 1) - 1
         with_last = whole.stop == TimeRange.parse_timerange(project.config["timerange"]).stopts
         regressor.dk = kitchen = PreparedDataKitchen(
-            strategy.config, pair, history, features, with_last
+            strategy.config, pair, history, features.frame, with_last
         )
-        labelling = LabelledTrainings(strategy, regressor, kitchen)
-        candles = kitchen.remove_features_from_df(features)
+        labelling = LabelledTrainings(strategy, regressor, kitchen, features.labels)
+        candles = kitchen.remove_features_from_df(features.frame)
         IFreqaiModel.start_backtesting(regressor, candles, {"pair": pair}, kitchen, labelling)
         for window in windows:
             if window.model_filename not in outcome.errors:

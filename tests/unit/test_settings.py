@@ -71,6 +71,7 @@ def test_defaults_of_the_network_and_its_training() -> None:
         "trainer_kwargs": {
             "n_steps": None,
             "n_epochs": 10,
+            "warm_start_epochs": 3.0,
             "batch_size": 32,
             "early_stopping_patience": 0,
             "lr_schedule": "plateau",
@@ -209,6 +210,8 @@ WRONG: list[tuple[str, Any]] = [
     (f"{TRAINER}.n_steps", 0),
     (f"{TRAINER}.n_epochs", 0),
     (f"{TRAINER}.n_epochs", "10"),
+    (f"{TRAINER}.warm_start_epochs", 0),
+    (f"{TRAINER}.warm_start_epochs", "3"),
     (f"{TRAINER}.batch_size", 1),
     (f"{TRAINER}.early_stopping_patience", -1),
     (f"{TRAINER}.lr_schedule", "linear"),
@@ -502,12 +505,16 @@ class Observer:
         kitchen.find_features(frame)
         kitchen.find_labels(frame)
         trainer = regressor.train(frame, self.PAIR, kitchen)
+        regressor.previous_model = lambda _: trainer
+        later = frame.assign(date=frame["date"] + pd.Timedelta(hours=20))
+        continued = regressor.train(later, self.PAIR, kitchen)
         state = trainer.model.state_dict().items()
         return {
             "weights": {name: value.tolist() for name, value in state},
             "networks": len(trainer.members),
             "epochs": len(trainer.history.train_loss),
             "learning_rate": trainer.history.learning_rate,
+            "continued_steps": continued.training_settings.n_steps,
             **self.seen,
         }
 
@@ -556,6 +563,7 @@ EFFECTS: dict[str, tuple[dict[str, Any], str]] = {
     f"{NETWORK}.ensemble_size": ({f"{NETWORK}.ensemble_size": 2}, "networks"),
     f"{TRAINER}.n_steps": ({f"{TRAINER}.n_steps": 5, f"{TRAINER}.n_epochs": None}, "epochs"),
     f"{TRAINER}.n_epochs": ({f"{TRAINER}.n_epochs": 9}, "epochs"),
+    f"{TRAINER}.warm_start_epochs": ({f"{TRAINER}.warm_start_epochs": 6.0}, "continued_steps"),
     f"{TRAINER}.batch_size": ({f"{TRAINER}.batch_size": 8}, "weights"),
     f"{TRAINER}.early_stopping_patience": ({f"{TRAINER}.early_stopping_patience": 1}, "epochs"),
     f"{TRAINER}.lr_schedule": ({f"{TRAINER}.lr_schedule": "cosine"}, "learning_rate"),

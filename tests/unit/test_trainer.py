@@ -368,12 +368,14 @@ def test_model_of_another_version_is_refused(tmp_path: Path, trained: PyTorchLST
 
 # Continual learning
 
+LATER = hourly(30, 10).numpy()
+
 
 def test_continued_trainer_starts_where_the_last_one_ended(
     trained: PyTorchLSTMTrainer, rows: tuple[Tensor, Tensor]
 ) -> None:
     following = make_trainer(seed=99)
-    following.continue_from(trained)
+    following.continue_from(trained, LATER)
     assert torch.equal(following.predict(*rows), trained.predict(*rows))
     first, second = (trainer.optimizer.state_dict()["state"] for trainer in (trained, following))
     assert len(first) == len(list(trained.model.parameters()))
@@ -386,7 +388,7 @@ def test_continued_trainer_shares_nothing_with_the_last_one(trained: PyTorchLSTM
     weights = weights_of(trained.model)
     moments = copy.deepcopy(trained.optimizer.state_dict()["state"])
     following = make_trainer()
-    following.continue_from(trained)
+    following.continue_from(trained, LATER)
     following.fit(make_data(50), BOTH)
     assert not equal_weights(weights_of(following.model), weights)
     assert equal_weights(weights_of(trained.model), weights)
@@ -394,36 +396,62 @@ def test_continued_trainer_shares_nothing_with_the_last_one(trained: PyTorchLSTM
         assert equal_weights(state, moments[number])
 
 
-def test_continued_trainer_has_its_own_learning_rate() -> None:
-    last = make_trainer(learning_rate=0.5, lr_schedule="cosine")
+@pytest.mark.parametrize("schedule", ["plateau", "cosine", "constant"])
+def test_continued_trainer_has_its_own_learning_rate(schedule: str) -> None:
+    last = make_trainer(learning_rate=0.5, lr_schedule=schedule)
     last.fit(make_data(), BOTH)
     following = make_trainer(learning_rate=0.002)
-    following.continue_from(last)
-    following.fit(make_data(), BOTH)
-    assert following.history.learning_rate == pytest.approx([0.002, 0.002])
+    following.continue_from(last, LATER)
+    following.fit(make_data(first=10), BOTH)
+    assert following.history.learning_rate == pytest.approx([0.002])
 
 
-def test_continued_plateau_schedule_goes_on_from_the_rate_it_has_reached(tmp_path: Path) -> None:
-    changed: dict[str, Any] = {"lr_schedule": "plateau", "n_epochs": 12, "learning_rate": 0.5}
-    last = make_trainer(**changed)
+def test_continued_cosine_schedule_goes_from_the_full_rate_to_nothing() -> None:
+    last, following = (make_trainer(lr_schedule="cosine", warm_start_epochs=8) for _ in range(2))
     last.fit(make_data(), BOTH)
-    reached = last.optimizer.param_groups[0]["lr"]
-    assert reached < 0.5
-    last.save(tmp_path / "model.zip")
-    following = make_trainer(**changed)
-    following.continue_from(load_trainer(tmp_path / "model.zip"))
-    assert following.optimizer.param_groups[0]["lr"] == reached
-    for _ in range(4):
-        following.fit(make_data(), BOTH)
-    assert following.optimizer.param_groups[0]["lr"] == pytest.approx(0.005)
+    following.continue_from(last, LATER)
+    following.fit(make_data(first=10), BOTH)
+    first, *_, final = following.history.learning_rate
+    assert 0 < first < 0.01
+    assert final == pytest.approx(0, abs=1e-9)
 
 
-def test_continued_cosine_schedule_starts_at_the_full_rate_again() -> None:
-    last, following = (make_trainer(lr_schedule="cosine", n_epochs=4) for _ in range(2))
-    last.fit(make_data(), BOTH)
-    following.continue_from(last)
-    following.fit(make_data(), BOTH)
-    assert following.history.learning_rate == pytest.approx(last.history.learning_rate)
+@pytest.mark.parametrize(("unseen", "steps"), [(0, 1), (1, 1), (10, 4), (29, 11)])
+def test_continued_training_is_as_long_as_the_new_candles_are_many(
+    trained: PyTorchLSTMTrainer, unseen: int, steps: int
+) -> None:
+    # Three epochs over them, in batches of eight.
+    following = make_trainer()
+    following.continue_from(trained, hourly(30, unseen).numpy())
+    assert following.training_settings.n_steps == steps
+    assert following.training_settings.n_epochs is None
+
+
+def test_generations_are_counted_also_on_disk(trained: PyTorchLSTMTrainer, tmp_path: Path) -> None:
+    assert trained.generation == 0
+    for number, first in enumerate((10, 20), 1):
+        following = make_trainer()
+        following.continue_from(trained, hourly(30, first).numpy())
+        following.fit(make_data(first=first), BOTH)
+        following.save(tmp_path / "model.zip")
+        trained = load_trainer(tmp_path / "model.zip")
+        assert trained.generation == number
+
+
+def test_model_that_saw_none_of_the_candles_is_not_continued(
+    trained: PyTorchLSTMTrainer, caplog: pytest.LogCaptureFixture
+) -> None:
+    following = make_trainer()
+    with caplog.at_level(logging.WARNING):
+        following.continue_from(trained, hourly(30, 30).numpy())
+        del trained.model_meta_data["trained_until"]
+        following.continue_from(trained, LATER)
+    assert following.optimizer.state_dict()["state"] == {}
+    assert following.generation == 0
+    assert [record.message for record in caplog.records] == [
+        "BTC/USDT:USDT: training from scratch, since the previous network is not known to have "
+        "seen any of these candles"
+    ] * 2
 
 
 @pytest.mark.parametrize("changed", [{"features": FEATURES + 1}, {"hidden_dim": 9}], ids=str)
@@ -433,7 +461,7 @@ def test_network_of_another_shape_is_not_continued(
     following = make_trainer(**changed)
     before = weights_of(following.model)
     with caplog.at_level(logging.WARNING):
-        following.continue_from(trained)
+        following.continue_from(trained, LATER)
     assert equal_weights(weights_of(following.model), before)
     assert following.optimizer.state_dict()["state"] == {}
     [record] = caplog.records
@@ -443,7 +471,7 @@ def test_network_of_another_shape_is_not_continued(
 def test_same_shape_is_continued_without_a_word(
     trained: PyTorchLSTMTrainer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    make_trainer().continue_from(trained)
+    make_trainer().continue_from(trained, LATER)
     assert caplog.records == []
 
 

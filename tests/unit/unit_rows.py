@@ -93,10 +93,9 @@ def load_trainer(path: Path) -> PyTorchLSTMTrainer:
     return trainer
 
 
-def make_data(train_rows: int = 30, test_rows: int = 12) -> dict[str, Any]:
+def make_data(train_rows: int = 30, test_rows: int = 12, first: int = 0) -> dict[str, Any]:
     """Make FreqAI's data dictionary: a training split and the test split after it."""
     data: dict[str, Any] = {}
-    first = 0
     for split, rows in (("train", train_rows), ("test", test_rows)):
         features = make_features(rows, seed=first)
         data[f"{split}_features"] = pd.DataFrame(features.numpy())

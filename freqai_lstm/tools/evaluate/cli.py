@@ -26,6 +26,7 @@ from freqai_lstm.tools.cluster import open_pool
 from freqai_lstm.tools.evaluate import plan
 from freqai_lstm.tools.evaluate.comparison import CLASS_FIGURES, FIGURES, Row, Spread, compare
 from freqai_lstm.tools.evaluate.runs import Runner, finished, keep
+from freqai_lstm.tools.features import open_store
 from freqai_lstm.tools.pool import work_off
 from freqai_lstm.tools.predictions import asked_for
 from freqai_lstm.tools.statistics import plain
@@ -170,9 +171,15 @@ def _run_all(
     left = [run for run, cost in known if cost is None]
     if not left:
         return costs
-    with open_pool(args.jobs, args.ray, log=log) as pool, get_progress_tracker() as progress:
+    with (
+        open_pool(args.jobs, args.ray, log=log) as pool,
+        open_store(left[0].config, is_kept=args.cache) as store,
+        get_progress_tracker() as progress,
+    ):
         bar = progress.add_task("Walking forward", total=len(sub_runs), completed=len(costs))
-        runner = Runner(pool)
+        runner = Runner(pool, store)
+        # What takes longest comes first, so that no process ends with it alone.
+        left.sort(key=lambda run: run.config["freqaimodel"] in plan.OWN)
         for run, future in work_off(pool, map(runner.job, left)):
             costs.append((run, keep(run, future)))
             progress.update(bar, advance=1)

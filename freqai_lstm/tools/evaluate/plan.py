@@ -181,7 +181,7 @@ def _sub_run(
         model_training_parameters=candidate.seeded_parameters(seed),
         conv_width=candidate.conv_width,
         # None of these changes a prediction.
-        save_backtest_models=False,
+        save_backtest_models=bool(freqai.get("continual_learning")),
         activate_tensorboard=False,
         write_metrics_to_disk=False,
         fit_live_predictions_candles=0,

@@ -17,12 +17,14 @@ from freqai_lstm.bridge.offline import load_offline_strategy
 from freqai_lstm.exceptions import SkillError
 from freqai_lstm.files import replacing
 from freqai_lstm.tools.evaluate.plan import SubRun
+from freqai_lstm.tools.features import FeatureStore
+from freqai_lstm.tools.loading import offline_walk_forward
 from freqai_lstm.tools.pool import KILLED, Job, Pool
-from freqai_lstm.tools.walk import Outcome, offline_walk_forward, pack_project, walk
+from freqai_lstm.tools.walk import Outcome, pack_project, walk
 
 _FINISHED = "evaluated.json"
-# Frames that are kept at a time; each holds some megabytes for a year of hourly candles.
-_KEPT_FRAMES = 32
+# Pairs whose features are at hand; their files are mapped, so it costs hardly any memory.
+_KEPT_FRAMES = 256
 # What does not change the features of a pair.
 _OF_THE_MODEL = {"identifier", "tuned_on", "model_training_parameters", "conv_width"}
 
@@ -38,8 +40,8 @@ def finished(run: SubRun) -> dict[str, float] | None:
 class Runner:
     """Makes jobs of runs, and keeps what becomes of them."""
 
-    def __init__(self, pool: Pool) -> None:
-        self.pool = pool
+    def __init__(self, pool: Pool, store: FeatureStore) -> None:
+        self.pool, self.store = pool, store
         self._strategies: dict[str, Any] = {}
         self._shared = lru_cache(maxsize=_KEPT_FRAMES)(self._share)
         self._run: SubRun
@@ -59,8 +61,8 @@ class Runner:
         return Job(run, (walk, project, shared, windows, run.seed))
 
     def _share(self, key: str) -> Any:
-        """Compute the features of the present run's pair, for all runs with this key."""
-        features = offline_walk_forward(self._run.config).features(self._run.pair)
+        """Find the features of the present run's pair, for all runs with this key."""
+        features = self.store.features(offline_walk_forward(self._run.config), self._run.pair)
         if features is None:
             raise SkillError(f"{self._run.pair}: has no candles of some include_timeframes")
         return self.pool.share(features)

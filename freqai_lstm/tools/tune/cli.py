@@ -20,6 +20,7 @@ from freqai_lstm.bridge.offline import load_labelling_strategy
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.tools import command
 from freqai_lstm.tools.cluster import open_pool
+from freqai_lstm.tools.features import open_store
 from freqai_lstm.tools.truths import sample_labels
 from freqai_lstm.tools.tune.plan import NAMES, OBJECTIVES, TuningPlan, overlay, search_space
 from freqai_lstm.tools.tune.study import FINISHED, Search, open_study, study_file
@@ -114,6 +115,7 @@ def _search(plan: TuningPlan, study: optuna.Study, args: argparse.Namespace) -> 
     log, runs = study_file(plan).with_suffix(".log"), len(plan.pairs) * len(plan.seeds)
     with (
         open_pool(args.jobs, args.ray, log=log) as pool,
+        open_store(plan.config, is_kept=args.cache) as store,
         get_progress_tracker() as progress,
         warnings.catch_warnings(),
     ):
@@ -121,7 +123,7 @@ def _search(plan: TuningPlan, study: optuna.Study, args: argparse.Namespace) -> 
         warnings.filterwarnings("ignore", message="Fixed parameter", category=UserWarning)
         bar = progress.add_task("Tuning", total=args.trials * runs, completed=finished * runs)
         search = Search(
-            plan, study, pool, args.jobs, lambda done: progress.update(bar, advance=done)
+            plan, study, pool, store, args.jobs, lambda done: progress.update(bar, advance=done)
         )
         search.run(args.trials - finished)
 

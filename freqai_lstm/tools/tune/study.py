@@ -26,6 +26,7 @@ from freqai_lstm.tools.evaluate.comparison import (
 )
 from freqai_lstm.tools.evaluate.plan import SubRun, by_pair_and_horizon
 from freqai_lstm.tools.evaluate.runs import Runner, keep
+from freqai_lstm.tools.features import FeatureStore
 from freqai_lstm.tools.pool import Job, Pool, work_off
 from freqai_lstm.tools.truths import Truths
 from freqai_lstm.tools.tune.plan import OBJECTIVES, TuningPlan
@@ -125,12 +126,13 @@ class Search:
         plan: TuningPlan,
         study: optuna.Study,
         pool: Pool,
+        store: FeatureStore,
         at_once: int,
         advance: Callable[[int], None],
     ) -> None:
         self.plan, self.study, self.pool = plan, study, pool
         self.at_once, self.advance = at_once, advance
-        self._runner = Runner(pool)
+        self._runner = Runner(pool, store)
         self._truths = Truths()
         self._left = 0
         self._active: set[int] = set()

@@ -47,6 +47,7 @@ CHANGED: dict[str, Any] = {
     "model_training_parameters.model_kwargs.ensemble_size": 3,
     "model_training_parameters.trainer_kwargs.n_steps": 100,
     "model_training_parameters.trainer_kwargs.n_epochs": 5,
+    "model_training_parameters.trainer_kwargs.warm_start_epochs": 2.0,
     "model_training_parameters.trainer_kwargs.batch_size": 16,
     "model_training_parameters.trainer_kwargs.early_stopping_patience": 3,
     "model_training_parameters.trainer_kwargs.lr_schedule": "cosine",

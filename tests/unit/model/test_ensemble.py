@@ -188,8 +188,9 @@ def test_model_saved_before_there_were_ensembles_is_loaded(
     assert checkpoint.keys() == {
         *("model_state_dict", "optimizer_state_dict", "model_meta_data", "pytrainer")
     }
-    # Older ones knew no classes.
-    del checkpoint["model_meta_data"]["class_names"]
+    # Older ones knew no classes, nor when their training ended.
+    for name in ("class_names", "trained_until"):
+        del checkpoint["model_meta_data"][name]
     assert checkpoint["model_meta_data"].keys() == {"model_version", "network"}
     loaded = load_trainer(tmp_path / "model.zip")
     assert torch.equal(loaded.predict(*rows), single.predict(*rows))
@@ -204,7 +205,7 @@ def test_every_member_is_continued(
 ) -> None:
     before = ensemble.predict_members(*rows)
     following = make_trainer(ensemble_size=SIZE, seed=99, learning_rate=0.002)
-    following.continue_from(ensemble)
+    following.continue_from(ensemble, hourly(30, 10).numpy())
     assert torch.equal(following.predict_members(*rows), before)
     for ours, theirs in zip(following.members, ensemble.members, strict=True):
         first, second = (member.optimizer.state_dict()["state"] for member in (theirs, ours))
@@ -220,6 +221,6 @@ def test_ensemble_of_another_size_is_not_continued(
     following = make_trainer(ensemble_size=2)
     before = weights_of(following.model)
     with caplog.at_level(logging.WARNING):
-        following.continue_from(ensemble)
+        following.continue_from(ensemble, hourly(30, 10).numpy())
     assert equal_weights(weights_of(following.model), before)
     assert "'ensemble_size': 3" in caplog.text

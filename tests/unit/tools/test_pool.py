@@ -1,6 +1,5 @@
 """Where the tools work: processes that die, cores to share, clusters that are not there."""
 
-import gc
 import subprocess
 import sys
 import threading
@@ -15,32 +14,35 @@ from pandas import DataFrame
 
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.tools import cluster, pool
+from freqai_lstm.tools.cache import DiskCache
 from freqai_lstm.tools.cluster import RayPool, open_pool
+from freqai_lstm.tools.features import PairFeatures, StoredLabels
 from freqai_lstm.tools.pool import Job, Pool, work_off
 
 
-def test_pool_whose_worker_died_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    def close(task: str, frame: DataFrame) -> Any:
+def test_pool_whose_worker_died_starts_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def close(task: str, features: PairFeatures) -> Any:
         # Sent as it is: the process knows nothing of this module.
         import os
 
         if task == "die":
             os._exit(1)
-        return frame["close"].sum(), os.environ["OMP_NUM_THREADS"]
+        values = features.frame["close"].to_numpy()
+        return values.sum(), type(values.base).__name__, os.environ["OMP_NUM_THREADS"]
 
     monkeypatch.setattr(pool, "_prepare", None)
+    cache, frame = DiskCache(tmp_path), DataFrame({"close": [1.0, 2.0]})
+    file = cache.keep("features", {"frame": frame})
     with Pool(count=1, threads=3) as workers:
-        shared = workers.share(DataFrame({"close": [1.0, 2.0]}))
-        file = shared.path
+        shared = workers.share(PairFeatures(frame, StoredLabels(cache, "key"), file))
         died = workers.submit(close, "die", shared)
         assert isinstance(died.exception(timeout=60), BrokenExecutor)
-        assert workers.submit(close, "live", shared).result(timeout=60) == (3.0, "3")
-        assert file.exists()
-        # The error of the dead process refers to it in a cycle.
-        del shared, died
-        gc.collect()
-        assert not file.exists()
-    assert not file.parent.exists()
+        # The frame is mapped: it was not sent.
+        expected = (3.0, "memmap", "3")
+        assert workers.submit(close, "live", shared).result(timeout=60) == expected
+    assert file.exists()
 
 
 WORKER = """

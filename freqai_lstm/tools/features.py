@@ -1,0 +1,197 @@
+"""Features and labels of pairs, computed once for each set of candles, code and settings.
+
+What is kept is found again by the code of the strategy and the settings, and taken only if all
+candle files that it was made of are still the same, to the last byte.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import joblib
+from freqtrade.enums import CandleType
+from pandas import DataFrame
+
+from freqai_lstm.bridge.digest import LABEL_METHOD, FeatureCode
+from freqai_lstm.bridge.internals import candle_path
+from freqai_lstm.tools.cache import DiskCache, cache_folder
+from freqai_lstm.tools.loading import WalkForward
+
+_HORIZON = "label_period_candles"
+_PACKAGES = ("freqtrade", "numpy", "pandas", "ta-lib")
+# Neither features nor labels depend on where things are, or on which model predicts and how.
+_WITHOUT_EFFECT = {
+    *("api_server", "config_files", "datadir", "discord", "exportdirectory", "exportfilename"),
+    *("external_message_consumer", "freqaimodel", "freqaimodel_path", "internals", "logfile"),
+    *("original_config", "pairs", "print_colorized", "recursive_strategy_search", "runmode"),
+    *("strategy_path", "telegram", "user_data_dir", "verbosity", "webhook"),
+}
+_OF_THE_MODEL = {
+    *("activate_tensorboard", "backtest_period_days", "continual_learning", "conv_width"),
+    *("data_kitchen_thread_count", "data_split_parameters", "expiration_hours", "identifier"),
+    *("fit_live_predictions_candles", "live_retrain_hours", "model_training_parameters"),
+    *("purge_old_models", "save_backtest_models", "train_period_days", "tuned_on"),
+    *("wait_for_training_iteration_on_reload", "write_metrics_to_disk"),
+}
+
+
+@dataclass(frozen=True)
+class StoredLabels:
+    """Keeps the labels of training periods, or finds them.
+
+    :ivar key: Of all that they are made of.
+    """
+
+    cache: DiskCache
+    key: str
+
+    def __call__(self, first: int, stop: int, label: Callable[[], DataFrame]) -> DataFrame:
+        """Return the labels of the candles from ``first`` to before ``stop``.
+
+        :param label: Computes them.
+        """
+        return self.cache.remember(f"labels-{self.key}-{first}-{stop}", label)
+
+
+class PairFeatures:
+    """What a walk-forward takes of a pair; another process maps it into its memory.
+
+    :param frame: The candles with their features, oldest first.
+    :param labels: Knows the labels of training periods.
+    :param path: The file that the frame is in.
+    """
+
+    def __init__(
+        self, frame: DataFrame, labels: StoredLabels | None = None, path: Path | None = None
+    ) -> None:
+        self.frame, self.labels, self.path = frame, labels, path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.path is None:
+            return PairFeatures, (self.frame,)
+        return _mapped, (self.path, self.labels)
+
+    def for_other_machines(self) -> "PairFeatures":
+        """Return the same without what is on this machine's disk."""
+        return PairFeatures(self.frame)
+
+
+def _mapped(path: Path, labels: StoredLabels) -> PairFeatures:
+    return PairFeatures(joblib.load(path, mmap_mode="r")["frame"], labels, path)
+
+
+class FeatureStore:
+    """Finds the features of pairs, or computes and keeps them.
+
+    :param cache: Where.
+    """
+
+    def __init__(self, cache: DiskCache) -> None:
+        self.cache = cache
+        self._digests: dict[tuple[Path, int, int], str] = {}
+
+    def features(self, loaded: WalkForward, pair: str) -> PairFeatures | None:
+        """Return the features of a pair over the whole range of its candles.
+
+        :return: None if the pair has no candles of a timeframe of the features; the log says which.
+        :raises SettingsError: If the identifier's models were trained on other labels or features.
+        :raises OperationalException: If a correlated pair has no candles.
+        """
+        code = FeatureCode(loaded.strategy)
+        settings = _settings(loaded, pair)
+        horizon = settings["freqai"]["feature_parameters"].pop(_HORIZON, None)
+        known = {_HORIZON: horizon} if code.mentions(_HORIZON) else {}
+        key = _digest([code.features, settings, known])
+        name = f"features-{key}"
+        kept = self.cache.load(name)
+        if kept is None or kept["sources"] != self._digests_of(loaded, kept["sources"]):
+            with _recorded_sources(loaded, pair) as sources:
+                frame = loaded.features(pair)
+                if frame is None:
+                    return None
+                # For the candles that labels are made of.
+                getattr(loaded.strategy, LABEL_METHOD)(frame.copy(), metadata={"pair": pair})
+            # A copy has all columns of a type in one block.
+            kept = {"sources": self._digests_of(loaded, sources), "frame": frame.copy()}
+            self.cache.keep(name, kept)
+        labels = _digest([key, sorted(kept["sources"].items()), code.labels, horizon])
+        stored = StoredLabels(self.cache, labels)
+        return PairFeatures(kept["frame"], stored, self.cache.path(name))
+
+    def _digests_of(self, loaded: WalkForward, sources: Any) -> dict[tuple[str, str, str], str]:
+        return {
+            (pair, timeframe, kind): self._digest_of(
+                candle_path(loaded.config, pair, timeframe, CandleType(kind))
+            )
+            for pair, timeframe, kind in sources
+        }
+
+    def _digest_of(self, file: Path) -> str:
+        """Return the digest of a file, which is read once for as long as it stays as it is."""
+        try:
+            status = file.stat()
+        except FileNotFoundError:
+            return "none"
+        key = (file, status.st_mtime_ns, status.st_size)
+        if key not in self._digests:
+            with file.open("rb") as content:
+                self._digests[key] = hashlib.file_digest(content, "sha256").hexdigest()
+        return self._digests[key]
+
+
+@contextmanager
+def open_store(config: Mapping[str, Any], *, is_kept: bool = True) -> Iterator[FeatureStore]:
+    """Yield the store of a user directory, or one that is gone afterwards.
+
+    :param is_kept: Whether what is computed stays.
+    """
+    if is_kept:
+        yield FeatureStore(DiskCache(cache_folder(config["user_data_dir"])))
+        return
+    with TemporaryDirectory(prefix="freqai-lstm-") as folder:
+        yield FeatureStore(DiskCache(Path(folder)))
+
+
+@contextmanager
+def _recorded_sources(loaded: WalkForward, pair: str) -> Iterator[set[tuple[str, str, str]]]:
+    """Note whose candles the strategy reads, by pair, timeframe and type."""
+    config, provider = loaded.config, loaded.strategy.dp
+    read = {(pair, config["timeframe"], str(config["candle_type_def"]))}
+    historic_ohlcv = provider.historic_ohlcv
+
+    def recording(pair: str, timeframe: str, candle_type: str = "") -> DataFrame:
+        kind = CandleType.from_string(candle_type) if candle_type else config["candle_type_def"]
+        read.add((pair, timeframe, str(kind)))
+        return historic_ohlcv(pair, timeframe, candle_type)
+
+    provider.historic_ohlcv = recording
+    try:
+        yield read
+    finally:
+        del provider.historic_ohlcv
+
+
+def _settings(loaded: WalkForward, pair: str) -> dict[str, Any]:
+    """Return all settings that features or labels may depend on, and the range of the candles."""
+    config = {key: value for key, value in loaded.config.items() if key not in _WITHOUT_EFFECT}
+    freqai = {key: value for key, value in config["freqai"].items() if key not in _OF_THE_MODEL}
+    exchange = {key: config["exchange"][key] for key in ("name", "pair_whitelist")}
+    dates = loaded.candles[pair]["date"]
+    return config | {
+        "exchange": exchange,
+        "freqai": freqai | {"feature_parameters": dict(freqai["feature_parameters"])},
+        "pair": pair,
+        "candles": [str(dates.iloc[0]), str(dates.iloc[-1])],
+        "packages": {name: version(name) for name in _PACKAGES},
+    }
+
+
+def _digest(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
