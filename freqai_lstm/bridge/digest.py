@@ -9,6 +9,7 @@ import functools
 import hashlib
 import importlib
 import inspect
+import re
 import site
 import sys
 import sysconfig
@@ -59,23 +60,35 @@ def featured_by(strategy: Any) -> dict[str, str]:
     }
 
 
-class FeatureCode:
-    """The code that computes the features of a strategy, from the candles on.
+class Code:
+    """The code that methods of a strategy reach.
 
-    :ivar features: Its digest.
-    :ivar labels: The digest of the code that sets the labels.
+    :ivar digest: Its digest.
     """
 
-    def __init__(self, strategy: Any) -> None:
-        methods = [*FEATURE_METHODS, *_CANDLE_METHODS, *informative_methods(strategy)]
-        methods.remove(LABEL_METHOD)
-        self._code = _code_reached(strategy, methods)
-        self.features = _digest(self._code)
-        self.labels = _digest(_code_reached(strategy, [LABEL_METHOD]))
+    def __init__(self, strategy: Any, methods: Iterable[str]) -> None:
+        self._parts = _code_reached(strategy, methods)
+        self.digest = _digest(self._parts)
 
-    def mentions(self, name: str) -> bool:
-        """Tell whether the features may depend on a setting of this name."""
-        return any(name in part for part in self._code)
+    def mentioned(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those of the settings whose names the code mentions, so that it may read them."""
+        return {
+            name: value
+            for name, value in settings.items()
+            if any(re.search(rf"\b{re.escape(name)}\b", part) for part in self._parts)
+        }
+
+
+def feature_code(strategy: Any) -> Code:
+    """Return the code that computes the features of a strategy, from the candles on."""
+    methods = [*FEATURE_METHODS, *_CANDLE_METHODS, *informative_methods(strategy)]
+    methods.remove(LABEL_METHOD)
+    return Code(strategy, methods)
+
+
+def label_code(strategy: Any) -> Code:
+    """Return the code that sets the labels of a strategy."""
+    return Code(strategy, [LABEL_METHOD])
 
 
 @functools.cache

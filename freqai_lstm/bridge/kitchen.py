@@ -20,6 +20,9 @@ from freqai_lstm.files import replacing
 
 logger = logging.getLogger(__name__)
 
+Labels = tuple[DataFrame, list[str]]
+"""A column for each label, and the names of the classes if the labels are classes."""
+
 
 class WindowedDataKitchen(FreqaiDataKitchen):
     """Remembers the candles before the latest slice, so that its first rows have whole windows.
@@ -158,8 +161,8 @@ class LabelledTrainings:
 
     :param regressor: FreqAI's model, which knows the present training period.
     :param kitchen: Has the features.
-    :param remember: Finds labels that are known, by the first candle and the one after the last,
-        or has them computed.
+    :param remember: Finds labels and the names of classes that are known, by the first candle and
+        the one after the last, or has them computed.
     """
 
     def __init__(
@@ -167,7 +170,7 @@ class LabelledTrainings:
         strategy: Any,
         regressor: Any,
         kitchen: WindowedDataKitchen,
-        remember: Callable[[int, int, Callable[[], DataFrame]], DataFrame] | None = None,
+        remember: Callable[[int, int, Callable[[], Labels]], Labels] | None = None,
     ) -> None:
         self._strategy, self._regressor, self._kitchen = strategy, regressor, kitchen
         self._remember = remember or (lambda _first, _stop, label: label())
@@ -181,10 +184,14 @@ class LabelledTrainings:
         if dates.iloc[-1] >= period.stopdt:
             return dataframe
         first, stop = int(dates.searchsorted(period.startdt)), len(dataframe)
-        labels = self._remember(
-            first, stop, lambda: self._kitchen.label(self._strategy, stop).iloc[first:]
-        )
+        labels, names = self._remember(first, stop, lambda: self._label(first, stop))
+        self._regressor.class_names = names
         return pd.concat([dataframe.iloc[first:], labels], axis=1)
+
+    def _label(self, first: int, stop: int) -> Labels:
+        labels = self._kitchen.label(self._strategy, stop).iloc[first:]
+        # A strategy names the classes while it sets the labels.
+        return labels, self._regressor.class_names
 
 
 def plan_windows(config: dict[str, Any], pair: str) -> list[Window]:

@@ -71,6 +71,18 @@ class WindowedRegressor(LiveRegressor):
             the labels cannot be predicted, or FreqAI would keep this pair's models in the folders
             of another pair.
         """
+        self.check_pair(dataframe, metadata, strategy)
+        analysed: DataFrame = super().start(dataframe, metadata, strategy)
+        # FreqAI knows the labels alone where there is no model to predict with.
+        absent = [name for name in self.predicted_columns(self._labels) if name not in analysed]
+        return analysed.assign(**dict.fromkeys(absent, 0.0)) if absent else analysed
+
+    def check_pair(self, dataframe: DataFrame, metadata: dict[str, Any], strategy: Any) -> None:
+        """Check all that :meth:`start` does, which features that are known already do without.
+
+        :param dataframe: Candles of the pair, oldest first.
+        :raises SettingsError: As there.
+        """
         check_coins([*sorted(self._pairs), metadata["pair"]])
         self._pairs.add(metadata["pair"])
         if not self._labels and not dataframe.empty:
@@ -79,10 +91,6 @@ class WindowedRegressor(LiveRegressor):
             self.predicted_columns(labels)
             self.identifier_guard.check(labelled_by(strategy, labels))
             self._labels = labels
-        analysed: DataFrame = super().start(dataframe, metadata, strategy)
-        # FreqAI knows the labels alone where there is no model to predict with.
-        absent = [name for name in self.predicted_columns(self._labels) if name not in analysed]
-        return analysed.assign(**dict.fromkeys(absent, 0.0)) if absent else analysed
 
     def start_backtesting(
         self, dataframe: DataFrame, metadata: dict[str, Any], dk: FreqaiDataKitchen, strategy: Any

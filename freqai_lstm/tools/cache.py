@@ -7,6 +7,7 @@ there is computed again.
 
 import argparse
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +19,10 @@ from freqtrade.enums import RunMode
 from freqai_lstm.files import replacing
 
 LIMIT_BYTES = 8 * 2**30
-"""Beyond it, what was not read for longest is removed."""
+"""Beyond it, what was not read for longest is removed, unless it is in use."""
+
+# Files have times that are some milliseconds old.
+_CLOCK_NS = 10**9
 
 _T = TypeVar("_T")
 
@@ -57,11 +61,13 @@ class DiskCache:
     Arrays within them are mapped into memory when read, so they must not be written to.
 
     :param folder: Where the files are; it is made when the first one is.
-    :param limit: Most bytes of all files together.
+    :param limit: Most bytes of all files together; what is read or written from now on stays, since
+        workers may map it at any time.
     """
 
     def __init__(self, folder: Path, limit: int = LIMIT_BYTES) -> None:
         self.folder, self.limit = folder, limit
+        self._used_since = time.time_ns() - _CLOCK_NS
 
     def path(self, name: str) -> Path:
         """Return the file of a value, whether it is there or not."""
@@ -86,7 +92,7 @@ class DiskCache:
         path = self.path(name)
         with replacing(path) as file:
             joblib.dump(value, file)
-        self._shrink(path)
+        self._shrink()
         return path
 
     def remember(self, name: str, compute: Callable[[], _T]) -> _T:
@@ -113,7 +119,8 @@ class DiskCache:
 
     def _stats(self) -> list[tuple[int, int, Path]]:
         found = []
-        for path in self.folder.glob("*.joblib"):
+        # Also what a killed process has left half-written.
+        for path in self.folder.glob("*.joblib*"):
             try:
                 status = path.stat()
             except FileNotFoundError:
@@ -122,12 +129,11 @@ class DiskCache:
             found.append((status.st_mtime_ns, status.st_size, path))
         return sorted(found)
 
-    def _shrink(self, kept: Path) -> None:
+    def _shrink(self) -> None:
         stats = self._stats()
         excess = sum(size for _, size, _ in stats) - self.limit
-        for _, size, path in stats:
-            if excess <= 0:
+        for used, size, path in stats:
+            if excess <= 0 or used >= self._used_since:
                 return
-            if path != kept:
-                path.unlink(missing_ok=True)
-                excess -= size
+            path.unlink(missing_ok=True)
+            excess -= size

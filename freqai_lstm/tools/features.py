@@ -18,8 +18,10 @@ import joblib
 from freqtrade.enums import CandleType
 from pandas import DataFrame
 
-from freqai_lstm.bridge.digest import LABEL_METHOD, FeatureCode
+from freqai_lstm.bridge.digest import LABEL_METHOD, feature_code, label_code
 from freqai_lstm.bridge.internals import candle_path
+from freqai_lstm.bridge.kitchen import Labels
+from freqai_lstm.bridge.windowed import WindowedRegressor
 from freqai_lstm.tools.cache import DiskCache, cache_folder
 from freqai_lstm.tools.loading import WalkForward
 
@@ -36,8 +38,21 @@ _OF_THE_MODEL = {
     *("activate_tensorboard", "backtest_period_days", "continual_learning", "conv_width"),
     *("data_kitchen_thread_count", "data_split_parameters", "expiration_hours", "identifier"),
     *("fit_live_predictions_candles", "live_retrain_hours", "model_training_parameters"),
-    *("purge_old_models", "save_backtest_models", "train_period_days", "tuned_on"),
+    *("purge_old_models", "save_backtest_models", "tuned_on"),
     *("wait_for_training_iteration_on_reload", "write_metrics_to_disk"),
+}
+# Nor on how is traded, unless the code of the strategy mentions it.
+_OF_TRADING = {
+    *("amend_last_stake_amount", "amount_reserve_percent", "available_capital", "bot_name"),
+    *("cancel_open_orders_on_exit", "custom_price_max_distance_ratio", "db_url", "dry_run"),
+    *("dry_run_wallet", "entry_pricing", "exit_pricing", "exit_profit_offset", "exit_profit_only"),
+    *("fee", "fiat_display_currency", "force_entry_enable", "ignore_buying_expired_candle_after"),
+    *("ignore_roi_if_entry_signal", "initial_state", "last_stake_amount_min_ratio", "leverage"),
+    *("liquidation_buffer", "max_entry_position_adjustment", "max_open_trades", "minimal_roi"),
+    *("order_time_in_force", "order_types", "position_adjustment_enable", "stake_amount"),
+    *("stake_by_certainty", "stoploss", "tradable_balance_ratio", "trailing_stop"),
+    *("trailing_only_offset_is_reached", "trailing_stop_positive", "trailing_stop_positive_offset"),
+    *("unfilledtimeout", "use_custom_stoploss", "use_exit_signal"),
 }
 
 
@@ -51,7 +66,7 @@ class StoredLabels:
     cache: DiskCache
     key: str
 
-    def __call__(self, first: int, stop: int, label: Callable[[], DataFrame]) -> DataFrame:
+    def __call__(self, first: int, stop: int, label: Callable[[], Labels]) -> Labels:
         """Return the labels of the candles from ``first`` to before ``stop``.
 
         :param label: Computes them.
@@ -103,11 +118,10 @@ class FeatureStore:
         :raises SettingsError: If the identifier's models were trained on other labels or features.
         :raises OperationalException: If a correlated pair has no candles.
         """
-        code = FeatureCode(loaded.strategy)
-        settings = _settings(loaded, pair)
-        horizon = settings["freqai"]["feature_parameters"].pop(_HORIZON, None)
-        known = {_HORIZON: horizon} if code.mentions(_HORIZON) else {}
-        key = _digest([code.features, settings, known])
+        code, settings = feature_code(loaded.strategy), _settings(loaded, pair)
+        others = {name: settings.pop(name) for name in _OF_TRADING & settings.keys()}
+        others[_HORIZON] = settings["freqai"]["feature_parameters"].pop(_HORIZON, None)
+        key = _digest([code.digest, settings, code.mentioned(others)])
         name = f"features-{key}"
         kept = self.cache.load(name)
         if kept is None or kept["sources"] != self._digests_of(loaded, kept["sources"]):
@@ -120,8 +134,12 @@ class FeatureStore:
             # A copy has all columns of a type in one block.
             kept = {"sources": self._digests_of(loaded, sources), "frame": frame.copy()}
             self.cache.keep(name, kept)
-        labels = _digest([key, sorted(kept["sources"].items()), code.labels, horizon])
-        stored = StoredLabels(self.cache, labels)
+        elif isinstance(regressor := loaded.strategy.freqai, WindowedRegressor):
+            regressor.check_pair(kept["frame"], {"pair": pair}, loaded.strategy)
+        code = label_code(loaded.strategy)
+        known = code.mentioned(others) | {_HORIZON: others[_HORIZON]}
+        made_of = [key, sorted(kept["sources"].items()), code.digest, known]
+        stored = StoredLabels(self.cache, _digest(made_of))
         return PairFeatures(kept["frame"], stored, self.cache.path(name))
 
     def _digests_of(self, loaded: WalkForward, sources: Any) -> dict[tuple[str, str, str], str]:

@@ -3,10 +3,12 @@
 import copy
 import json
 import logging
+import pickle
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,14 +16,18 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from freqtrade.configuration import TimeRange
 from freqtrade.exceptions import OperationalException
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from pandas import DataFrame
 
-from freqai_lstm.bridge.kitchen import plan_windows
+from freqai_lstm.bridge.kitchen import WindowedDataKitchen, plan_windows
 from freqai_lstm.exceptions import SettingsError
+from freqai_lstm.tools import pretrain as command
+from freqai_lstm.tools.cache import DiskCache, cache_folder
+from freqai_lstm.tools.features import FeatureStore, open_store
+from freqai_lstm.tools.loading import WalkForward
 from freqai_lstm.tools.pretrain import Account, pool_for, pretrain
-from freqai_lstm.tools.walk import WalkForward
 from tests.conftest import candle_file, make_config, store_candles
 from tests.integration.conftest import Backtest
 from tests.pools import InlinePool
@@ -60,6 +66,7 @@ def config(config: dict[str, Any]) -> dict[str, Any]:
 def quick(config: dict[str, Any]) -> dict[str, Any]:
     config["timerange"] = TIMERANGE
     config["exchange"]["pair_whitelist"] = PAIRS
+    config["freqai"]["continual_learning"] = False
     config["freqai"]["model_training_parameters"]["trainer_kwargs"]["n_epochs"] = 2
     return config
 
@@ -77,9 +84,14 @@ def walk_forward(config: dict[str, Any]) -> WalkForward:
     return WalkForward(backtest.config, backtest.strategy, candles)
 
 
+def pretrain_stored(walk: WalkForward, pool: Any) -> Account:
+    """Pretrain with the features that the user directory has, and leave there what is computed."""
+    with open_store(walk.config) as store:
+        return pretrain(walk, pool, store)
+
+
 def pretrain_inline(config: dict[str, Any], stop_after: int | None = None) -> Account:
-    walk = walk_forward(config)
-    return pretrain(walk, InlinePool(stop_after))
+    return pretrain_stored(walk_forward(config), InlinePool(stop_after))
 
 
 def contents(folder: Path, pattern: str) -> dict[str, bytes]:
@@ -124,7 +136,7 @@ def test_worker_processes_leave_what_a_backtest_leaves(
 ) -> None:
     walk = walk_forward(config)
     with pool_for(walk, 2, None) as pool:
-        account = pretrain(walk, pool)
+        account = pretrain_stored(walk, pool)
     assert (account.found, account.trained, account.failures) == (0, MODELS, [])
     assert_same(folder, sequential.folder)
     assert noted(folder) == noted(sequential.folder)
@@ -160,7 +172,7 @@ def test_ray_cluster_that_loses_a_machine_leaves_what_a_backtest_leaves(
         loss = threading.Thread(target=lose_machine, daemon=True)
         loss.start()
         with pool_for(walk, None, cluster.address) as pool:
-            account = pretrain(walk, pool)
+            account = pretrain_stored(walk, pool)
         loss.join(timeout=60)
         assert not loss.is_alive()
     finally:
@@ -240,7 +252,7 @@ def test_pair_without_candles_of_a_timeframe_is_reported(
     walk = walk_forward(config)
     del walk.candles[BTC]
     with caplog.at_level(logging.ERROR):
-        account = pretrain(walk, InlinePool())
+        account = pretrain_stored(walk, InlinePool())
     assert account.trained == 0
     assert [(failure.pair, failure.error) for failure in account.failures] == [
         *[(BTC, "no candles of 1h")] * 2,
@@ -253,24 +265,6 @@ def test_missing_correlated_pair_is_an_error(config: dict[str, Any], own_datadir
     candle_file(own_datadir, ETH, "4h").unlink()
     with pytest.raises(OperationalException, match=r"include_corr_pairlist: ETH.*no candles of 4h"):
         pretrain_inline(config)
-
-
-def test_continual_learning_keeps_the_windows_of_a_pair_together(
-    config: dict[str, Any], folder: Path
-) -> None:
-    config["freqai"]["continual_learning"] = True
-    other = copy.deepcopy(config)
-    other["freqai"]["identifier"] = "sequential"
-    reference = run_backtest(other)
-    walk = walk_forward(config)
-    pool = InlinePool()
-    assert pretrain(walk, pool) == Account(trained=MODELS)
-    assert [windows[0].pair for _, _, windows in pool.submitted] == PAIRS
-    assert_same(folder, reference.folder)
-    # One missing model takes the whole pair with it.
-    shutil.rmtree(folder / "sub-train-SOL_1707955200")
-    assert pretrain_inline(config) == Account(found=MODELS - 2, trained=2)
-    assert_same(folder, reference.folder)
 
 
 def test_predictions_alone_are_kept_where_the_configuration_says_so(
@@ -312,3 +306,216 @@ def test_task_is_cut_into_its_windows_alone(config: dict[str, Any]) -> None:
             part = windows[first : last + 1]
             timerange = replace(part[0], stop=part[-1].stop).timerange
             assert plan_windows(config | {"timerange": timerange}, BTC) == part
+
+
+# Continual learning
+
+LONG_TIMERANGE = "20240210-20240220"
+FIRST_PART = "20240210-20240214"
+# Five windows for each pair.
+CHAIN = 5
+
+
+def chained(config: dict[str, Any]) -> dict[str, Any]:
+    """Let each model start from the one before, a window every two days."""
+    quick(config).update(timerange=LONG_TIMERANGE)
+    config["freqai"].update(continual_learning=True, backtest_period_days=2)
+    return config
+
+
+@pytest.fixture(scope="module")
+def sequential_chain(datadir: Path, tmp_path_factory: pytest.TempPathFactory) -> Sequential:
+    """A backtest in one process, each model of which starts from the one before."""
+    return run_backtest(chained(make_config(datadir, tmp_path_factory.mktemp("chain"))))
+
+
+def model_files(folder: Path, pair: str) -> list[Path]:
+    """Return the models of a pair, oldest first."""
+    return sorted(folder.glob(f"sub-train-{pair.partition('/')[0]}_*/*_model.zip"))
+
+
+def generations(folder: Path, pair: str) -> list[int]:
+    """Return how many models came before each model of a pair."""
+    found = []
+    for file in model_files(folder, pair):
+        if file.read_bytes() == b"half":
+            continue
+        checkpoint = torch.load(file, weights_only=False)
+        trainer = checkpoint["pytrainer"].load_from_checkpoint(checkpoint)
+        assert trainer.generation == trainer.model_meta_data.get("generation", 0)
+        found.append(trainer.generation)
+    return found
+
+
+def remove_model(folder: Path, pair: str, number: int) -> None:
+    """Remove one model of a pair with its predictions, as if it had never been trained."""
+    model = model_files(folder, pair)[number].parent
+    coin, timestamp = model.name.removeprefix("sub-train-").split("_")
+    (folder / f"backtesting_predictions/cb_{coin.lower()}_{timestamp}_prediction.feather").unlink()
+    shutil.rmtree(model)
+
+
+def assert_no_training(config: dict[str, Any], sequential: Sequential, fits: list[str]) -> None:
+    """A backtest finds all predictions, to the last bit those of the sequential one."""
+    fits.clear()
+    for pair in PAIRS:
+        indicators = Backtest(copy.deepcopy(config)).indicators(pair)
+        timerange = TimeRange.parse_timerange(config["timerange"])
+        tested = (indicators["date"] >= timerange.startdt) & (indicators["date"] < timerange.stopdt)
+        expected = sequential.analysed[pair]
+        pd.testing.assert_frame_equal(
+            indicators[tested].reset_index(drop=True),
+            expected[[column for column in expected if column in indicators]],
+            check_exact=True,
+        )
+    assert fits == []
+
+
+def test_chain_in_pieces_leaves_what_a_backtest_leaves(
+    config: dict[str, Any],
+    folder: Path,
+    sequential_chain: Sequential,
+    fits: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The last piece is a shorter one.
+    monkeypatch.setattr(command, "_PIECE", 2)
+    walk = walk_forward(chained(config))
+    with pool_for(walk, 2, None) as pool:
+        account = pretrain_stored(walk, pool)
+    assert (account.found, account.trained, account.failures) == (0, CHAIN * len(PAIRS), [])
+    assert_same(folder, sequential_chain.folder)
+    assert noted(folder) == noted(sequential_chain.folder)
+    for pair in PAIRS:
+        assert generations(folder, pair) == [*range(CHAIN)]
+    assert_no_training(config, sequential_chain, fits)
+
+
+@pytest.mark.parametrize("piece", [1, 3, 5])
+def test_size_of_the_pieces_does_not_matter(
+    config: dict[str, Any],
+    folder: Path,
+    sequential_chain: Sequential,
+    monkeypatch: pytest.MonkeyPatch,
+    piece: int,
+) -> None:
+    monkeypatch.setattr(command, "_PIECE", piece)
+    assert pretrain_inline(chained(config)) == Account(trained=CHAIN * len(PAIRS))
+    assert_same(folder, sequential_chain.folder)
+
+
+@pytest.mark.parametrize("removed", [[-1], [-2, -1], [1], [0], [0, 2, 3]])
+def test_interrupted_chain_goes_on_with_the_same_models(
+    config: dict[str, Any],
+    folder: Path,
+    sequential_chain: Sequential,
+    fits: list[str],
+    removed: list[int],
+) -> None:
+    shutil.copytree(sequential_chain.folder, folder)
+    for number in sorted(removed, key=lambda number: number % CHAIN, reverse=True):
+        remove_model(folder, SOL, number)
+    trained = len(removed)
+    account = pretrain_inline(chained(config))
+    assert account == Account(found=CHAIN * len(PAIRS) - trained, trained=trained)
+    # Only what is missing is trained.
+    assert fits == [SOL] * trained
+    assert_same(folder, sequential_chain.folder)
+    assert generations(folder, SOL) == [*range(CHAIN)]
+
+
+def test_run_that_was_killed_goes_on_with_the_same_models(
+    config: dict[str, Any],
+    folder: Path,
+    sequential_chain: Sequential,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(command, "_PIECE", 2)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain_inline(chained(config), stop_after=4)
+    account = pretrain_inline(config)
+    assert account.found > 0
+    assert account.trained > 0
+    assert account.found + account.trained == CHAIN * len(PAIRS)
+    assert_same(folder, sequential_chain.folder)
+    assert generations(folder, SOL) == [*range(CHAIN)]
+
+
+def test_longer_timerange_goes_on_from_the_models_of_the_shorter(
+    config: dict[str, Any], folder: Path, sequential_chain: Sequential
+) -> None:
+    chained(config)["timerange"] = FIRST_PART
+    assert pretrain_inline(config) == Account(trained=2 * len(PAIRS))
+    config["timerange"] = LONG_TIMERANGE
+    assert pretrain_inline(config) == Account(found=2 * len(PAIRS), trained=3 * len(PAIRS))
+    assert generations(folder, BTC) == [*range(CHAIN)]
+    ours, theirs = weights(folder), weights(sequential_chain.folder)
+    for (name, value), (other_name, other) in zip(ours, theirs, strict=True):
+        assert name == other_name
+        assert torch.equal(value, other), name
+
+
+def test_chain_without_a_predecessor_starts_from_scratch(
+    config: dict[str, Any], folder: Path, sequential_chain: Sequential
+) -> None:
+    chained(config)["timerange"] = "20240214-20240218"
+    assert pretrain_inline(config) == Account(trained=2 * len(PAIRS))
+    for pair in PAIRS:
+        assert generations(folder, pair) == [0, 1]
+    # With one, the same timerange goes on from it.
+    shutil.rmtree(folder)
+    shutil.copytree(sequential_chain.folder, folder)
+    for number in (-1, -1, -1):
+        remove_model(folder, BTC, number)
+    assert pretrain_inline(config) == Account(found=2, trained=2)
+    assert generations(folder, BTC) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_bytes(b"half")])
+def test_predecessor_that_cannot_be_used_is_as_none(
+    config: dict[str, Any],
+    folder: Path,
+    sequential_chain: Sequential,
+    damage: Callable[[Path], Any],
+) -> None:
+    shutil.copytree(sequential_chain.folder, folder)
+    for number in (-1, -1):
+        remove_model(folder, SOL, number)
+    # What is before the timerange is not trained again.
+    damage(model_files(folder, SOL)[2])
+    chained(config)["timerange"] = "20240216-20240220"
+    assert pretrain_inline(config) == Account(found=2, trained=2)
+    assert generations(folder, BTC) == [*range(CHAIN)]
+    assert generations(folder, SOL)[-2:] == [0, 1]
+
+
+# The store
+
+
+class SendingPool(InlinePool):
+    """Sends what a job takes, as to another process."""
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
+        return super().submit(function, *pickle.loads(pickle.dumps(arguments)))
+
+
+def test_features_in_use_are_kept_beyond_the_limit_of_the_cache(
+    config: dict[str, Any], folder: Path, sequential: Sequential
+) -> None:
+    store = FeatureStore(DiskCache(cache_folder(config["user_data_dir"]), limit=1))
+    # The features of the second pair are computed before the first one is through.
+    assert pretrain(walk_forward(config), SendingPool(), store) == Account(trained=MODELS)
+    assert_same(folder, sequential.folder)
+
+
+def test_features_and_labels_that_are_found_train_the_same_models(
+    config: dict[str, Any], folder: Path, sequential: Sequential, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert pretrain_inline(config) == Account(trained=MODELS)
+    files = [file.name for file in cache_folder(config["user_data_dir"]).iterdir()]
+    assert sorted(name.partition("-")[0] for name in files) == ["features"] * 2 + ["labels"] * 4
+    config["freqai"]["identifier"] = "another"
+    monkeypatch.setattr(WalkForward, "features", None)
+    monkeypatch.setattr(WindowedDataKitchen, "label", None)
+    assert pretrain_inline(config) == Account(trained=MODELS)
+    assert_same(folder.with_name("another"), sequential.folder)

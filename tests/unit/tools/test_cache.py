@@ -1,6 +1,7 @@
 """What is kept of computed features and labels: it comes back as it was, or not at all."""
 
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pandas import DataFrame
+from unit_mapped import mapped_file
 
 from freqai_lstm.cli import main
 from freqai_lstm.tools.cache import DiskCache, cache_folder
@@ -30,21 +32,19 @@ def test_value_comes_back_as_it_was(cache: DiskCache) -> None:
     assert file == cache.path("features")
     loaded = cache.load("features")
     assert loaded["sources"] == {("BTC", "1h"): "digest"}
-    pd.testing.assert_frame_equal(loaded["frame"], frame(), check_exact=True)
+    assert loaded["frame"].equals(frame())
     assert cache.load("labels") is None
     assert cache.files() == [file]
     assert cache.size == file.stat().st_size
 
 
 def test_arrays_are_mapped_and_cannot_be_written_to(cache: DiskCache) -> None:
-    cache.keep("features", [np.arange(1000.0), frame()])
+    file = cache.keep("features", [np.arange(1000.0), frame()])
     array, loaded = cache.load("features")
-    assert isinstance(array, np.memmap)
-    values = loaded["close"].to_numpy()
-    assert isinstance(values.base, np.memmap)
-    for mapped in (array, values):
+    for mapped in (array, loaded["close"].to_numpy(), loaded["date"].array.asi8):
+        assert mapped_file(mapped) == file
         with pytest.raises(ValueError, match="read-only"):
-            mapped[0] = 1.0
+            mapped[0] = 1
 
 
 def test_value_is_computed_once(cache: DiskCache) -> None:
@@ -55,7 +55,7 @@ def test_value_is_computed_once(cache: DiskCache) -> None:
         return frame()
 
     for _ in range(3):
-        pd.testing.assert_frame_equal(cache.remember("labels", compute), frame())
+        assert cache.remember("labels", compute).equals(frame())
     assert computed == [1]
 
 
@@ -72,15 +72,15 @@ def test_damaged_file_is_as_none_and_is_written_anew(
 ) -> None:
     damage(cache.keep("labels", frame()))
     assert cache.load("labels") is None
-    pd.testing.assert_frame_equal(cache.remember("labels", frame), frame())
-    pd.testing.assert_frame_equal(cache.load("labels"), frame())
+    assert cache.remember("labels", frame).equals(frame())
+    assert cache.load("labels").equals(frame())
 
 
 def test_write_that_fails_leaves_the_former_value(cache: DiskCache) -> None:
     cache.keep("labels", frame(10))
     with pytest.raises(Exception, match="pickle"):
         cache.keep("labels", [frame(), lambda: None])
-    pd.testing.assert_frame_equal(cache.load("labels"), frame(10))
+    assert cache.load("labels").equals(frame(10))
     assert [*cache.folder.iterdir()] == [cache.path("labels")]
 
 
@@ -104,14 +104,22 @@ def test_what_was_read_longest_ago_is_removed_beyond_the_limit(cache: DiskCache)
     assert small.size <= small.limit
 
 
-def test_what_was_just_written_is_never_removed(cache: DiskCache) -> None:
-    cache.keep("old", frame())
-    long_ago(cache, "old")
+def test_what_is_in_use_is_never_removed(cache: DiskCache) -> None:
+    for name in ("older", "old"):
+        cache.keep(name, frame())
+    long_ago(cache, "older", "old")
     small = DiskCache(cache.folder, limit=10)
-    for name in ("first", "second"):
-        small.keep(name, frame())
-        pd.testing.assert_frame_equal(small.load(name), frame())
-    assert not cache.path("old").exists()
+    # A worker that keeps labels has the cache that was sent to it.
+    workers = pickle.loads(pickle.dumps(small))
+    assert small.load("old").equals(frame())
+    for writer, name in ((small, "features"), (workers, "labels")):
+        writer.keep(name, frame())
+    assert {path.stem for path in small.files()} == {"old", "features", "labels"}
+    assert small.size > small.limit
+    # Those that come later know nothing of it.
+    long_ago(cache, "old", "features", "labels")
+    DiskCache(cache.folder, limit=10).keep("newest", frame())
+    assert [path.stem for path in small.files()] == ["newest"]
 
 
 def test_all_of_it_can_be_removed(cache: DiskCache) -> None:

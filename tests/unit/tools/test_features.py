@@ -4,9 +4,9 @@ import pickle
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from pandas import DataFrame
+from unit_mapped import mapped_file
 
 from freqai_lstm.tools.cache import DiskCache, cache_folder
 from freqai_lstm.tools.features import PairFeatures, StoredLabels, open_store
@@ -25,14 +25,14 @@ def test_features_travel_as_a_file_that_is_mapped(features: PairFeatures) -> Non
     packed = pickle.dumps(features)
     assert len(packed) < FRAME["close"].nbytes
     opened = pickle.loads(packed)
-    pd.testing.assert_frame_equal(opened.frame, FRAME, check_exact=True)
-    assert isinstance(opened.frame["close"].to_numpy().base, np.memmap)
+    assert opened.frame.equals(FRAME)
+    assert mapped_file(opened.frame["close"].to_numpy()) == features.path
     assert opened.path == features.path
     # The labels come from the same folder.
     assert features.labels is not None
     assert opened.labels.key == features.labels.key
-    pd.testing.assert_frame_equal(opened.labels(2, 5, lambda: FRAME.iloc[2:5]), FRAME.iloc[2:5])
-    pd.testing.assert_frame_equal(features.labels(2, 5, DataFrame), FRAME.iloc[2:5])
+    assert opened.labels(2, 5, lambda: FRAME.iloc[2:5]).equals(FRAME.iloc[2:5])
+    assert features.labels(2, 5, DataFrame).equals(FRAME.iloc[2:5])
 
 
 def test_features_travel_to_other_machines_as_they_are(features: PairFeatures) -> None:
@@ -41,7 +41,7 @@ def test_features_travel_to_other_machines_as_they_are(features: PairFeatures) -
     assert features.path is not None
     features.path.unlink()
     opened = pickle.loads(pickle.dumps(other))
-    pd.testing.assert_frame_equal(opened.frame, FRAME, check_exact=True)
+    assert opened.frame.equals(FRAME)
     assert (opened.path, opened.labels) == (None, None)
 
 
