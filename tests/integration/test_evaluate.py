@@ -62,6 +62,9 @@ def test_comparison_runs_every_model_once(
     assert set(figures["core_seconds_per_training"]) == set(models[:-1])
     log = (tmp_path / "out" / "figures.log").read_text(encoding="utf-8")
     assert log.count("Trained BTC/USDT:USDT in") == 1
+    # All models take the same features and labels.
+    kept = sorted(file.name.partition("-")[0] for file in (tmp_path / "cache").iterdir())
+    assert kept == ["features", "labels"]
     # All of it is finished: nothing runs, and the figures are the same.
     assert main(arguments) == 0
     assert (tmp_path / "out" / "figures.log").read_text(encoding="utf-8") == log

@@ -53,3 +53,9 @@ def test_search_gives_a_configuration_to_paste(
     assert log.count("Trained BTC/USDT:USDT in") == 2
     assert main(arguments) == 0
     assert (tmp_path / "tune" / "small.log").read_text(encoding="utf-8") == log
+    # Both trials took the same features and labels; a third one need not.
+    kept = {file: file.stat().st_mtime_ns for file in (tmp_path / "cache").iterdir()}
+    assert sorted(file.name.partition("-")[0] for file in kept) == ["features", "labels"]
+    assert main([*arguments, "--trials", "3", "--no-cache"]) == 0
+    assert (tmp_path / "tune" / "small.log").read_text(encoding="utf-8").count("Trained BTC") == 3
+    assert {file: file.stat().st_mtime_ns for file in (tmp_path / "cache").iterdir()} == kept
