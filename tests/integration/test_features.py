@@ -144,12 +144,13 @@ def labels_key(features: PairFeatures) -> str:
 def test_features_are_computed_once(config: dict[str, Any], computed: list[str]) -> None:
     loaded = offline_walk_forward(copy.deepcopy(config))
     expected = loaded.features(BTC)
+    assert expected is not None
     computed.clear()
     first, second = find(config), find(config)
     assert computed == [BTC]
     for features in (first, second):
         assert features.frame.equals(expected)
-        assert [column for column in features.frame if column.startswith("%-")]
+        assert [column for column in features.frame.columns if column.startswith("%-")]
     assert (second.path, labels_key(second)) == (first.path, labels_key(first))
     other = find(config, ETH)
     assert computed == [BTC, ETH]

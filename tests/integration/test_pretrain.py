@@ -504,7 +504,8 @@ def test_features_in_use_are_kept_beyond_the_limit_of_the_cache(
 ) -> None:
     store = FeatureStore(DiskCache(cache_folder(config["user_data_dir"]), limit=1))
     # The features of the second pair are computed before the first one is through.
-    assert pretrain(walk_forward(config), SendingPool(), store) == Account(trained=MODELS)
+    pool: Any = SendingPool()
+    assert pretrain(walk_forward(config), pool, store) == Account(trained=MODELS)
     assert_same(folder, sequential.folder)
 
 

@@ -31,8 +31,11 @@ def test_features_travel_as_a_file_that_is_mapped(features: PairFeatures) -> Non
     # The labels come from the same folder.
     assert features.labels is not None
     assert opened.labels.key == features.labels.key
-    assert opened.labels(2, 5, lambda: FRAME.iloc[2:5]).equals(FRAME.iloc[2:5])
-    assert features.labels(2, 5, DataFrame).equals(FRAME.iloc[2:5])
+    labels, names = opened.labels(2, 5, lambda: (FRAME.iloc[2:5], ["down", "up"]))
+    assert labels.equals(FRAME.iloc[2:5])
+    found, found_names = features.labels(2, 5, lambda: (DataFrame(), []))
+    assert found.equals(labels)
+    assert found_names == names == ["down", "up"]
 
 
 def test_features_travel_to_other_machines_as_they_are(features: PairFeatures) -> None:

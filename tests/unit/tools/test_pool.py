@@ -30,7 +30,7 @@ def test_pool_whose_worker_died_starts_anew(
         if task == "die":
             os._exit(1)
         values = features.frame["close"].to_numpy()
-        owner = values
+        owner: Any = values
         while getattr(owner, "base", None) is not None:
             owner = owner.base
         return values.sum(), type(owner).__name__, os.environ["OMP_NUM_THREADS"]
