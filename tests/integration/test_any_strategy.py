@@ -56,6 +56,8 @@ class Project:
         del config["strategy"], config["freqaimodel"]
         freqai = config["freqai"]
         freqai.update(train_period_days=12, backtest_period_days=3, activate_tensorboard=False)
+        # Networks this small trade too seldom with warm starts for freqtrade's look-ahead check.
+        freqai["continual_learning"] = False
         freqai["feature_parameters"].update(
             include_timeframes=["1h"],
             include_corr_pairlist=PAIRS[mode][:1],
