@@ -9,7 +9,7 @@ from freqai_lstm.cli import parse_arguments
 
 COMMANDS = {
     *("install", "doctor", "replay", "pretrain", "skill", "report", "evaluate", "confirm"),
-    *("parity", "tune"),
+    *("parity", "tune", "cache"),
 }
 
 

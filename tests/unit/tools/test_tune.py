@@ -229,28 +229,42 @@ def test_failed_trial_does_not_end_the_search(
 
 
 class Racing(InlinePool):
-    """Runs nothing before all there is room for has come, and then the latest first."""
+    """Runs nothing before as many wait as there may be, and then the latest first.
+
+    :param most: How many may wait; fewer are run when no other one has come for a while.
+    """
 
     capacity = 8
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         super().__init__()
-        self.most = 0
+        self.most, self.seen = most, 0
         self._waiting: list[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._timer = threading.Timer(0, lambda: None)
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         future: Future[Any] = Future()
         with self._lock:
             self._waiting.append((future, function, arguments))
-        threading.Timer(0.2, self._run_latest).start()
+            self.seen = max(self.seen, len(self._waiting))
+            self._arm()
         return future
+
+    def _arm(self) -> None:
+        self._timer.cancel()
+        seconds = 0 if len(self._waiting) >= self.most else 0.5
+        self._timer = threading.Timer(seconds, self._run_latest)
+        self._timer.start()
 
     def _run_latest(self) -> None:
         with self._lock:
-            self.most = max(self.most, len(self._waiting))
+            if not self._waiting:
+                return
             future, function, arguments = self._waiting.pop()
             done = super().submit(function, *arguments)
+            if self._waiting:
+                self._arm()
         future.set_result(done.result())
 
 
@@ -263,11 +277,11 @@ def test_no_trial_runs_twice_however_many_run_at_once(
 ) -> None:
     config["exchange"]["pair_whitelist"].append(ETH)
     config["freqai"]["model_training_parameters"]["model_kwargs"]["num_lstm_layers"] = 1
-    pool = Racing()
+    pool = Racing(min(2 * jobs, Racing.capacity))
     monkeypatch.setattr(cli, "open_pool", lambda *_, **__: pool)
     assert cli.run_tune(arguments("--trials", "8", "--jobs", str(jobs), "--seeds", "1", "2")) == 0
     # So many trials were under way at once, each with two seeds.
-    assert pool.most == min(2 * jobs, Racing.capacity)
+    assert pool.seen == pool.most
     runs = Counter((run.candidate, run.pair, run.seed) for (run,) in pool.submitted)
     assert set(runs.values()) == {1}
     finished = trials(config, TrialState.COMPLETE, TrialState.PRUNED)
