@@ -21,13 +21,7 @@ from freqtrade.freqai.torch.PyTorchDataConvertor import (
 from pandas import DataFrame
 
 from freqai_lstm.bridge.drawer import SafeDataDrawer, salvage_folder
-from freqai_lstm.bridge.folders import (
-    MODEL,
-    identifier_folder,
-    model_filename,
-    model_folder,
-    trained_at,
-)
+from freqai_lstm.bridge.folders import MODEL, identifier_folder, model_file, trained_at
 from freqai_lstm.bridge.incidents import INCIDENTS_NAME, IncidentLog, described
 from freqai_lstm.bridge.internals import OpenRegressor, fetch_candles
 from freqai_lstm.bridge.kitchen import WindowedDataKitchen
@@ -163,13 +157,11 @@ class LiveRegressor(OpenRegressor):
             return None
         if self.live:
             present = self.dd.pair_dict[dk.pair]
-            folder, name = Path(present["data_path"]), present["model_filename"]
+            file = Path(present["data_path"]) / f"{present['model_filename']}_{MODEL}"
         else:
             period = int(self.freqai_info["backtest_period_days"] * SECONDS_PER_DAY)
-            before = trained_at(dk.data_path) - period
-            folder = model_folder(self.full_path, dk.pair, before)
-            name = model_filename(dk.pair, before)
-        return self.dd.load_model(dk.pair, folder / f"{name}_{MODEL}")
+            file = model_file(self.full_path, dk.pair, trained_at(dk.data_path) - period)
+        return self.dd.load_model(dk.pair, file)
 
     def _late_candles(self, strategy: Any, pair: str, newest: pd.Timestamp) -> list[str]:
         """Return what has not arrived though it was asked for again, e.g. ``BTC/USDT:USDT 4h``."""

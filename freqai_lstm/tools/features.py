@@ -18,29 +18,29 @@ import joblib
 from freqtrade.enums import CandleType
 from pandas import DataFrame
 
-from freqai_lstm.bridge.digest import LABEL_METHOD, feature_code, label_code
+from freqai_lstm.bridge.digest import feature_code, label_code
 from freqai_lstm.bridge.internals import candle_path
 from freqai_lstm.bridge.kitchen import Labels
 from freqai_lstm.bridge.windowed import WindowedRegressor
 from freqai_lstm.tools.cache import DiskCache, cache_folder
-from freqai_lstm.tools.loading import WalkForward
+from freqai_lstm.tools.loading import LEFT_OUT, WalkForward
 
 _HORIZON = "label_period_candles"
 _PACKAGES = ("freqtrade", "numpy", "pandas", "ta-lib")
 # Neither features nor labels depend on where things are, or on which model predicts and how.
 _WITHOUT_EFFECT = {
-    *("api_server", "config_files", "datadir", "discord", "exportdirectory", "exportfilename"),
-    *("external_message_consumer", "freqaimodel", "freqaimodel_path", "internals", "logfile"),
-    *("original_config", "pairs", "print_colorized", "recursive_strategy_search", "runmode"),
-    *("strategy_path", "telegram", "user_data_dir", "verbosity", "webhook"),
+    *LEFT_OUT,
+    *("config_files", "datadir", "exportdirectory", "exportfilename", "freqaimodel", "internals"),
+    *("logfile", "pairs", "print_colorized", "runmode", "user_data_dir", "verbosity"),
 }
-_OF_THE_MODEL = {
+OF_THE_MODEL = {
     *("activate_tensorboard", "backtest_period_days", "continual_learning", "conv_width"),
     *("data_kitchen_thread_count", "data_split_parameters", "expiration_hours", "identifier"),
     *("fit_live_predictions_candles", "live_retrain_hours", "model_training_parameters"),
     *("purge_old_models", "save_backtest_models", "tuned_on"),
     *("wait_for_training_iteration_on_reload", "write_metrics_to_disk"),
 }
+"""Keys of the ``freqai`` section that features and labels do not depend on."""
 # Nor on how is traded, unless the code of the strategy mentions it.
 _OF_TRADING = {
     *("amend_last_stake_amount", "amount_reserve_percent", "available_capital", "bot_name"),
@@ -129,10 +129,11 @@ class FeatureStore:
                 frame = loaded.features(pair)
                 if frame is None:
                     return None
+                # A copy has all columns of a type in one block.
+                frame = frame.copy()
                 # For the candles that labels are made of.
-                getattr(loaded.strategy, LABEL_METHOD)(frame.copy(), metadata={"pair": pair})
-            # A copy has all columns of a type in one block.
-            kept = {"sources": self._digests_of(loaded, sources), "frame": frame.copy()}
+                loaded.strategy.set_freqai_targets(frame.copy(deep=False), metadata={"pair": pair})
+            kept = {"sources": self._digests_of(loaded, sources), "frame": frame}
             self.cache.keep(name, kept)
         elif isinstance(regressor := loaded.strategy.freqai, WindowedRegressor):
             regressor.check_pair(kept["frame"], {"pair": pair}, loaded.strategy)
@@ -198,7 +199,7 @@ def _recorded_sources(loaded: WalkForward, pair: str) -> Iterator[set[tuple[str,
 def _settings(loaded: WalkForward, pair: str) -> dict[str, Any]:
     """Return all settings that features or labels may depend on, and the range of the candles."""
     config = {key: value for key, value in loaded.config.items() if key not in _WITHOUT_EFFECT}
-    freqai = {key: value for key, value in config["freqai"].items() if key not in _OF_THE_MODEL}
+    freqai = {key: value for key, value in config["freqai"].items() if key not in OF_THE_MODEL}
     exchange = {key: config["exchange"][key] for key in ("name", "pair_whitelist")}
     dates = loaded.candles[pair]["date"]
     return config | {

@@ -18,6 +18,13 @@ from freqai_lstm.bridge.kitchen import has_candles, label_names, without_predict
 from freqai_lstm.bridge.offline import load_offline_strategy
 from freqai_lstm.tools.candles import stored_candles, with_history
 
+LEFT_OUT = (
+    *("api_server", "discord", "external_message_consumer", "telegram", "webhook"),
+    *("original_config", "freqaimodel_path", "recursive_strategy_search", "strategy_path"),
+)
+"""Keys of the configuration that no walk needs: where a bot reports to, with tokens and passwords,
+a second copy of everything, and paths of this machine."""
+
 
 @dataclass(frozen=True)
 class WalkForward:

@@ -31,13 +31,7 @@ from freqai_lstm.bridge.kitchen import LabelledTrainings, PreparedDataKitchen
 from freqai_lstm.bridge.offline import load_offline_strategy
 from freqai_lstm.regressor import LSTMRegressor
 from freqai_lstm.tools.features import PairFeatures
-
-# Where a bot reports to, with tokens and passwords; a second copy of everything; and paths of the
-# machine that the project comes from.
-_LEFT_OUT = (
-    *("api_server", "discord", "external_message_consumer", "telegram", "webhook"),
-    *("original_config", "freqaimodel_path", "recursive_strategy_search", "strategy_path"),
-)
+from freqai_lstm.tools.loading import LEFT_OUT
 
 
 @dataclass
@@ -84,7 +78,7 @@ def pack_project(config: Mapping[str, Any], strategy: Any, threads: int = 1) -> 
 
     :param threads: Most CPU threads that a worker may use.
     """
-    packed = copy.deepcopy({key: value for key, value in config.items() if key not in _LEFT_OUT})
+    packed = copy.deepcopy({key: value for key, value in config.items() if key not in LEFT_OUT})
     packed["exchange"] = {key: packed["exchange"][key] for key in ("name", "pair_whitelist")}
     if isinstance(strategy.freqai, LSTMRegressor):
         trainer = packed["freqai"].setdefault("model_training_parameters", {})

@@ -17,7 +17,7 @@ from freqai_lstm.bridge.offline import load_offline_strategy
 from freqai_lstm.exceptions import SkillError
 from freqai_lstm.files import replacing
 from freqai_lstm.tools.evaluate.plan import SubRun
-from freqai_lstm.tools.features import FeatureStore
+from freqai_lstm.tools.features import OF_THE_MODEL, FeatureStore
 from freqai_lstm.tools.loading import offline_walk_forward
 from freqai_lstm.tools.pool import KILLED, Job, Pool
 from freqai_lstm.tools.walk import Outcome, pack_project, walk
@@ -25,8 +25,6 @@ from freqai_lstm.tools.walk import Outcome, pack_project, walk
 _FINISHED = "evaluated.json"
 # Pairs whose features are at hand; their files are mapped, so it costs hardly any memory.
 _KEPT_FRAMES = 256
-# What does not change the features of a pair.
-_OF_THE_MODEL = {"identifier", "tuned_on", "model_training_parameters", "conv_width"}
 
 
 def finished(run: SubRun) -> dict[str, float] | None:
@@ -49,7 +47,7 @@ class Runner:
     def job(self, run: SubRun) -> Job:
         """Return the job that trains and predicts every window of a run."""
         config = dict(run.config)
-        freqai = {key: value for key, value in config["freqai"].items() if key not in _OF_THE_MODEL}
+        freqai = {key: value for key, value in config["freqai"].items() if key not in OF_THE_MODEL}
         self._run = run
         with _quiet():
             shared = self._shared(json.dumps([run.pair, freqai], sort_keys=True))
