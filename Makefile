@@ -60,6 +60,7 @@ docker-test: $(if $(MISSING),,$(VENV)/.installed) ## Build the image with builda
 bench: $(VENV)/.installed ## Measure trainings, predictions and walks against plain PyTorch and stock FreqAI
 	python -m benchmarks.speed $(if $(DATADIR),--datadir "$(DATADIR)")
 	python -m benchmarks.walk $(if $(DATADIR),--datadir "$(DATADIR)")
+	python -m benchmarks.live $(if $(DATADIR),--datadir "$(DATADIR)")
 
 check: $(VENV)/.installed-dev ## Lint, type-check and spell-check
 	ruff format --check $(SOURCES)

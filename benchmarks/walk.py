@@ -34,6 +34,7 @@ from freqai_lstm.replay.synthetic import SyntheticMarket
 from freqai_lstm.tools.command import print_table
 from freqai_lstm.tools.features import open_store
 from freqai_lstm.tools.loading import WalkForward, load_walk_forward
+from freqai_lstm.tools.pool import be_quiet
 from freqai_lstm.tools.predictions import load_predictions
 from freqai_lstm.tools.pretrain import pool_for, pretrain
 from freqai_lstm.tools.statistics import correlation
@@ -57,6 +58,7 @@ def main() -> None:
     parser.add_argument("--datadir", type=Path, metavar="DIR")
     parser.add_argument("--plot", type=Path, metavar="HTML", help="skill, generation by generation")
     args = parser.parse_args()
+    be_quiet()
     with TemporaryDirectory() as folder, project(Path(folder), args) as options:
         bench = Bench(Path(folder), options)
         print_table(f"WALKS OVER {args.timerange}", HEADERS, bench.ways(args.jobs))

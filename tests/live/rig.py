@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import cloudpickle
 import pandas as pd
+from freqtrade.exchange import timeframe_to_seconds
 
 from .fast_clock import FastClock
 
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 PAIRS = ["BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT"]
 _FAST_CLOCK = Path(__file__).with_name("fast_clock.py")
 
-# ExampleLSTMStrategy on 1m candles, which trades often and writes down what it sees and decides.
+# ExampleLSTMStrategy on short candles, which trades often and writes down what it sees and decides.
 STRATEGY = """
 import json
 import time
@@ -77,12 +78,20 @@ class Rig:
     :param speed: How many times as fast as in reality the bot's sleep is over.
     :param pairs: The pairs to trade.
     :param timeout_ms: How long the bot waits for an answer, in real time.
+    :param timeframe: The candles to trade.
     """
 
     def __init__(
-        self, folder: Path, *, speed: float, pairs: list[str] = PAIRS, timeout_ms: int = 5000
+        self,
+        folder: Path,
+        *,
+        speed: float,
+        pairs: list[str] = PAIRS,
+        timeout_ms: int = 5000,
+        timeframe: str = "1m",
     ) -> None:
         self.folder, self.speed, self.pairs, self.timeout_ms = folder, speed, pairs, timeout_ms
+        self.timeframe = timeframe
         # A minute begins: the first candle is not half over.
         self.clock = FastClock.create(folder / "clock", time.time() // 60 * 60)
         self.userdir = folder / "user_data"
@@ -104,13 +113,13 @@ class Rig:
 
     def candles(self, count: int, seconds: float) -> None:
         """Wait until as many more candles have closed, while all processes run."""
-        until = self.clock.time() + 60 * count
+        until = self.clock.time() + timeframe_to_seconds(self.timeframe) * count
         self.wait(lambda: self.clock.time() >= until, seconds)
 
     def configure(self, **freqai: Any) -> None:
         """Write the bot's configuration, with changes to its ``freqai`` section."""
         config = json.loads((ROOT / "config-torch.json").read_text())
-        config["timeframe"] = "1m"
+        config["timeframe"] = self.timeframe
         config["strategy"] = "LiveStrategy"
         config["stake_amount"], config["dry_run_wallet"] = 500, 100_000
         config["max_open_trades"] = len(self.pairs)
@@ -139,9 +148,10 @@ class Rig:
     def start_exchange(self, *arguments: str) -> None:
         """Start the exchange, and wait until it answers."""
         overlay = self.folder / "overlay.json"
-        options = ["replay", "--live", "--port", "0", "--base-timeframe", "1m"]
-        options += ["--start", "20240101", "--end", "20240401", "--overlay", str(overlay)]
-        self._run("freqai_lstm.cli", *options, *arguments, log="exchange.log")
+        options = ["replay", "--live", "--port", "0", "--overlay", str(overlay)]
+        market = ["--base-timeframe", "1m", "--start", "20240101", "--end", "20240401"]
+        chosen = arguments if "--datadir" in arguments else (*market, *arguments)
+        self._run("freqai_lstm.cli", *options, *chosen, log="exchange.log")
         self.wait(overlay.exists, 60, "exchange.log")
         document = json.loads(overlay.read_text())
         document["freqai"]["identifier"] = self.identifier
