@@ -29,6 +29,7 @@ from freqtrade.enums import RunMode
 from freqai_lstm.bridge.kitchen import plan_windows
 from freqai_lstm.replay.binance.overlay import exchange_overlay
 from freqai_lstm.replay.candles import parse_day_ms
+from freqai_lstm.replay.market import TradingMode
 from freqai_lstm.replay.recorded import RecordedMarket
 from freqai_lstm.replay.synthetic import SyntheticMarket
 from freqai_lstm.tools.command import print_table
@@ -212,17 +213,21 @@ def correlations(loaded: WalkForward) -> dict[str, float]:
 def project(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Give freqtrade's options for a user directory with candles, while the exchange runs."""
     market: Any
+    trading_mode: TradingMode = "futures" if ":" in args.pairs[0] else "spot"
     if args.datadir:
-        market = RecordedMarket(args.datadir)
+        market = RecordedMarket(args.datadir, trading_mode=trading_mode)
     else:
         market = SyntheticMarket(
             0,
             start_ms=parse_day_ms("20230801"),
             end_ms=parse_day_ms(args.timerange.split("-")[1]),
             pairs=args.pairs,
+            trading_mode=trading_mode,
         )
     with ReplayServer(market) as server:
-        (folder / "exchange.json").write_text(json.dumps(exchange_overlay(server.url)))
+        (folder / "exchange.json").write_text(
+            json.dumps(exchange_overlay(server.url, trading_mode))
+        )
         (folder / "user_data").mkdir()
         options = {
             "config": [

@@ -98,6 +98,7 @@ class FeatureParameters(_Section):
     strong_trend_threshold: float = Field(default=1.5, ge=0)
     strong_trend_boost: float = Field(default=1.5, gt=0)
     return_head: bool = False
+    relative_to: Literal["whitelist"] | list[str] = []
 
 
 class DataSplitParameters(_Section):

@@ -30,7 +30,8 @@ def load_labelling_strategy(config: Mapping[str, Any]) -> Any:
     """
     if not config.get("strategy"):
         raise SettingsError("strategy: must name the strategy's class (--strategy), was missing")
-    own = dict(config)
+    # Labels may be made of other pairs' candles, and all that are stored are labelled.
+    own = {key: value for key, value in config.items() if key != "timerange"}
     strategy = StrategyResolver.load_strategy(own)
     strategy.dp = DataProvider(own, None)
     strategy.freqai_info = own["freqai"]

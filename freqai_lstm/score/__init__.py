@@ -16,6 +16,7 @@ from freqai_lstm.score.components import (
     target_score,
     volatility_adjustment,
 )
+from freqai_lstm.score.expectation import FUNDING_HOURS, Hysteresis, in_round_trips, smoothed
 from freqai_lstm.score.indicators import (
     average_true_range,
     band_position,
@@ -26,7 +27,14 @@ from freqai_lstm.score.indicators import (
     rolling_mean_to_std,
     rolling_zscore,
 )
-from freqai_lstm.score.returns import RETURN_LABEL, forward_return, forward_return_in_ranges
+from freqai_lstm.score.returns import (
+    RELATIVE_RETURN_LABEL,
+    RETURN_LABEL,
+    forward_return,
+    forward_return_in_ranges,
+    range_share,
+    relative_return_in_ranges,
+)
 from freqai_lstm.score.trading import (
     LABELS,
     Composition,

@@ -3,12 +3,17 @@
 Every function here looks ahead, as labels must. Never use one as a feature.
 """
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from freqai_lstm.score.indicators import average_true_range
 
 RETURN_LABEL = "&-return"
 """The name of the return head's label."""
+
+RELATIVE_RETURN_LABEL = "&-relative_return"
+"""The name of the label that is the return less that of the market."""
 
 _ATR_PERIOD = 14
 
@@ -37,3 +42,36 @@ def forward_return_in_ranges(candles: pd.DataFrame, ahead: int) -> pd.Series:
     """
     close = candles["close"]
     return (close.shift(-ahead) - close) / average_true_range(candles, _ATR_PERIOD)
+
+
+def range_share(candles: pd.DataFrame) -> pd.Series:
+    """Return ATR(14) as a fraction of the close: from changes in ranges to returns.
+
+    :param candles: Open, high, low, close and volume, oldest first.
+    """
+    return average_true_range(candles, _ATR_PERIOD) / candles["close"]
+
+
+def relative_return_in_ranges(
+    candles: pd.DataFrame, ahead: int, market: Iterable[pd.DataFrame]
+) -> pd.Series:
+    """Return the change of the close some candles later less its mean over a market.
+
+    What all pairs do together is most of what each of them does, and the least foreseeable part of
+    it. In units of each pair's own ATR(14). NaN where the pair's own change is; pairs of the market
+    without a candle, or without one that far ahead, do not count in the mean. Uses candles <= t +
+    ``ahead`` and none of the market after the newest of ``candles``.
+
+    :param candles: Date, open, high, low, close and volume, oldest first.
+    :param ahead: How many candles to look ahead.
+    :param market: The same of each pair of the market, this one included.
+    :return: Dimensionless change, index of ``candles``.
+    """
+    dates = candles["date"]
+    known = [other[other["date"] <= dates.iloc[-1]] for other in market]
+    changes = {
+        number: forward_return_in_ranges(other, ahead).set_axis(other["date"]).reindex(dates).array
+        for number, other in enumerate(known)
+    }
+    mean = pd.DataFrame(changes, candles.index).mean(axis="columns")
+    return forward_return_in_ranges(candles, ahead) - mean

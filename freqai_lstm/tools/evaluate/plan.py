@@ -15,6 +15,7 @@ from freqtrade.enums import RunMode
 from freqtrade.resolvers import StrategyResolver
 
 from freqai_lstm.bridge.digest import featured_by, package_digest
+from freqai_lstm.bridge.universe import WHITELIST
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.tools.candles import stored_candles
 
@@ -176,7 +177,10 @@ def _sub_run(
     own["freqaimodel"] = candidate.freqaimodel
     own["exchange"]["pair_whitelist"] = [pair]
     freqai = own["freqai"]
-    freqai["feature_parameters"]["label_period_candles"] = horizon
+    parameters = freqai["feature_parameters"]
+    parameters["label_period_candles"] = horizon
+    if parameters.get("relative_to") == WHITELIST:
+        parameters["relative_to"] = list(config["exchange"]["pair_whitelist"])
     freqai.update(
         model_training_parameters=candidate.seeded_parameters(seed),
         conv_width=candidate.conv_width,
@@ -224,7 +228,10 @@ class Digests:
         :raises SettingsError: If there are none of a pair and timeframe.
         """
         features = self.config["freqai"]["feature_parameters"]
-        pairs = [pair, *features["include_corr_pairlist"]]
+        others = features.get("relative_to") or []
+        if others == WHITELIST:
+            others = self.config["exchange"]["pair_whitelist"]
+        pairs = [pair, *features["include_corr_pairlist"], *others]
         timeframes = {self.config["timeframe"], *features["include_timeframes"]}
         return "".join(
             self._candle_digest(name, timeframe)

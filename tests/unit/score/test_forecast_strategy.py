@@ -1,0 +1,171 @@
+"""What the forecast strategy does with a predicted return: entries, exits, stakes."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from freqtrade.resolvers import StrategyResolver
+from unit_candles import random_walk
+
+from freqai_lstm.bridge.offline import load_labelling_strategy
+from freqai_lstm.score import RELATIVE_RETURN_LABEL, RETURN_LABEL, range_share
+
+PAIR = {"pair": "BTC/USDT:USDT"}
+FORECASTS = [9.0, 0.5, 0.0, -0.5, -9.0]
+
+
+@pytest.fixture
+def forecast(config: dict[str, Any]) -> dict[str, Any]:
+    config["strategy"] = "ForecastLSTMStrategy"
+    config["freqai"]["feature_parameters"]["label_period_candles"] = 4
+    return config
+
+
+def load(config: dict[str, Any], **parameters: Any) -> Any:
+    """Load the strategy with these values of its parameters, without smoothing."""
+    strategy = StrategyResolver.load_strategy(config)
+    strategy.ft_load_hyper_params()
+    strategy.freqai_info = config["freqai"]
+    for name, value in {"half_life": 0, **parameters}.items():
+        getattr(strategy, name).value = value
+    return strategy
+
+
+def predicted(strategy: Any, promises: list[float] = FORECASTS) -> pd.DataFrame:
+    """Return analysed candles that promise so many round trips."""
+    candles = random_walk(30 + len(promises))
+    shares = range_share(candles)
+    frame = candles.assign(do_predict=1, funding=0.0)[-len(promises) :]
+    forecast = np.array(promises) * strategy.round_trip_costs / shares[-len(promises) :]
+    # The range needs its history.
+    whole = candles.assign(do_predict=0, funding=0.0, **{RETURN_LABEL: 0.0})
+    whole.loc[frame.index, ["do_predict", RETURN_LABEL]] = np.column_stack(
+        [np.ones(len(promises)), forecast]
+    )
+    return whole
+
+
+def trades(strategy: Any, frame: pd.DataFrame) -> dict[str, list[int]]:
+    """Return the candles on which the strategy enters and leaves, from the first promise on."""
+    frame = strategy.populate_entry_trend(frame, PAIR)
+    frame = strategy.populate_exit_trend(frame, PAIR)
+    columns = ("enter_long", "enter_short", "exit_long", "exit_short")
+    none = pd.Series(0, frame.index)
+    return {name: [i - 30 for i in frame.index[frame.get(name, none) == 1]] for name in columns}
+
+
+def test_a_position_is_entered_on_much_and_held_while_anything_is_left(
+    forecast: dict[str, Any],
+) -> None:
+    strategy = load(forecast, entry_margin=1.0, exit_margin=0.1)
+    assert trades(strategy, predicted(strategy)) == {
+        "enter_long": [0],
+        "enter_short": [4],
+        "exit_long": [2, 3, 4],
+        "exit_short": [0, 1, 2],
+    }
+
+
+def test_funding_that_is_to_be_paid_takes_from_the_promise(forecast: dict[str, Any]) -> None:
+    strategy = load(forecast, entry_margin=1.0)
+    frame = predicted(strategy).assign(funding=20 * strategy.round_trip_costs)
+    found = trades(strategy, frame)
+    assert found["enter_long"] == []
+    assert found["enter_short"] == [0, 1, 2, 3, 4]
+
+
+def test_nothing_is_entered_without_volume_or_prediction(forecast: dict[str, Any]) -> None:
+    strategy = load(forecast)
+    frame = predicted(strategy)
+    frame.loc[30, "volume"] = 0
+    frame.loc[34, "do_predict"] = 0
+    found = trades(strategy, frame)
+    assert found["enter_long"] == found["enter_short"] == []
+
+
+def test_smoothing_holds_a_position_over_one_bad_candle(forecast: dict[str, Any]) -> None:
+    promises = [6.0] * 10 + [-3.0] + [6.0] * 3
+    eager = load(forecast)
+    assert trades(eager, predicted(eager, promises))["exit_long"] == [10]
+    patient = load(forecast, half_life=5)
+    assert trades(patient, predicted(patient, promises))["exit_long"] == []
+
+
+@pytest.fixture
+def trading(forecast: dict[str, Any]) -> Any:
+    """The strategy with 3,000 USDT for three positions, promised 2 of the 4 of a whole stake."""
+    forecast.update(max_open_trades=3, stake_amount="unlimited")
+    strategy = load(forecast, full_margin=4.0, rebalance_share=0.2)
+    strategy.wallets = SimpleNamespace(get_total_stake_amount=lambda: 3_000.0)
+    frame = strategy.populate_entry_trend(predicted(strategy, [2.0]), PAIR)
+    strategy.dp = SimpleNamespace(get_analyzed_dataframe=lambda pair, timeframe: (frame, None))
+    return strategy
+
+
+def stake(strategy: Any, side: str) -> float:
+    return float(
+        strategy.custom_stake_amount(
+            PAIR["pair"], None, 100.0, 1_000.0, 10.0, 5_000.0, 1.0, None, side
+        )
+    )
+
+
+def test_stake_follows_the_promise(trading: Any) -> None:
+    assert stake(trading, "long") == pytest.approx(500)
+    assert stake(trading, "short") == 10
+
+
+def adjusted(strategy: Any, stake_now: float, is_short: bool = False) -> float | None:
+    trade = SimpleNamespace(
+        pair=PAIR["pair"],
+        amount=stake_now / 100,
+        leverage=1.0,
+        is_short=is_short,
+        stake_amount=stake_now,
+        has_open_orders=False,
+    )
+    found: float | None = strategy.adjust_trade_position(
+        trade, None, 100.0, 0.0, 10.0, 5_000.0, 100.0, 100.0, 0.0, 0.0
+    )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("present", "adjustment"), [(250.0, 250.0), (350.0, None), (650.0, None), (800.0, -300.0)]
+)
+def test_position_follows_once_it_is_far_off(
+    trading: Any, present: float, adjustment: float | None
+) -> None:
+    assert adjusted(trading, present) == (None if adjustment is None else pytest.approx(adjustment))
+
+
+def test_position_without_a_promise_is_left_to_the_exit(trading: Any) -> None:
+    assert adjusted(trading, 1_000.0, is_short=True) == pytest.approx(-989)
+
+
+def test_labels_are_absolute_or_relative(forecast: dict[str, Any], candles: Any) -> None:
+    strategy = load(forecast)
+    assert RETURN_LABEL in strategy.set_freqai_targets(candles(PAIR["pair"]), PAIR)
+    forecast["freqai"]["feature_parameters"]["relative_to"] = "whitelist"
+    labelled = load_labelling_strategy(forecast).set_freqai_targets(candles(PAIR["pair"]), PAIR)
+    assert labelled[RELATIVE_RETURN_LABEL].notna().sum() == len(labelled) - 14 - 4
+    assert RETURN_LABEL not in labelled
+
+
+def test_hyperopt_searches_the_margins_alone(forecast: dict[str, Any]) -> None:
+    strategy = load(forecast)
+    strategy.bot_start()
+    searched = {
+        name
+        for name, parameter in strategy.enumerate_parameters()
+        if parameter.optimize and parameter.space in ("buy", "sell")
+    }
+    assert searched == {
+        "half_life",
+        "entry_margin",
+        "full_margin",
+        "rebalance_share",
+        "exit_margin",
+    }

@@ -1,0 +1,71 @@
+"""Returns that are relative to a market."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from unit_candles import random_walk, rewritten_after
+
+from freqai_lstm.score import forward_return_in_ranges, range_share, relative_return_in_ranges
+
+AHEAD = 3
+
+
+def dated(candles: pd.DataFrame, first: int = 0) -> pd.DataFrame:
+    """Give candles their opening times, hour by hour."""
+    dates = pd.date_range("2024-01-01", periods=first + len(candles), freq="1h", tz="UTC")
+    return candles.assign(date=dates[first:]).reset_index(drop=True)
+
+
+def market(rows: int = 60) -> list[pd.DataFrame]:
+    return [dated(random_walk(rows, seed)) for seed in range(4)]
+
+
+def test_relative_return_is_the_return_less_the_mean_of_all() -> None:
+    pairs = market()
+    changes = pd.concat([forward_return_in_ranges(pair, AHEAD) for pair in pairs], axis=1)
+    expected = changes[0] - changes.mean(axis=1)
+    found = relative_return_in_ranges(pairs[0], AHEAD, pairs)
+    pd.testing.assert_series_equal(found, expected, check_names=False)
+    assert found.notna().sum() == len(found) - AHEAD - 14
+
+
+def test_relative_returns_of_a_market_sum_to_nothing() -> None:
+    pairs = market()
+    total = sum(relative_return_in_ranges(pair, AHEAD, pairs) for pair in pairs)
+    assert np.nanmax(np.abs(total)) < 1e-12
+
+
+def test_a_pair_alone_does_as_its_market() -> None:
+    [pair, *_] = market()
+    assert set(relative_return_in_ranges(pair, AHEAD, [pair]).dropna()) == {0.0}
+
+
+def test_a_pair_that_is_younger_does_not_count_before() -> None:
+    old, other, young = *market()[:2], dated(random_walk(20, 9), first=40)
+    with_it = relative_return_in_ranges(old, AHEAD, [old, other, young])
+    without = relative_return_in_ranges(old, AHEAD, [old, other])
+    differs = (with_it - without).abs() > 0
+    assert not differs[:54].any()
+    assert differs[54:57].all()
+
+
+@given(cut=st.integers(20, 59), seed=st.integers(0, 99))
+def test_candles_behind_the_newest_change_nothing(cut: int, seed: int) -> None:
+    pairs = market()
+    known = pairs[0].iloc[: cut + 1]
+    others = [
+        dated(rewritten_after(pair.drop(columns="date"), cut, seed, 2.0)) for pair in pairs[1:]
+    ]
+    whole = relative_return_in_ranges(known, AHEAD, [known, *others])
+    cut_off = relative_return_in_ranges(known, AHEAD, [pair.iloc[: cut + 1] for pair in pairs])
+    pd.testing.assert_series_equal(whole, cut_off)
+    assert whole.iloc[-AHEAD:].isna().all()
+
+
+def test_range_is_a_share_of_the_close() -> None:
+    candles = random_walk(40)
+    expected = (candles["close"].shift(-AHEAD) / candles["close"] - 1).dropna()
+    found = (forward_return_in_ranges(candles, AHEAD) * range_share(candles)).dropna()
+    assert found.to_numpy() == pytest.approx(expected.loc[found.index].to_numpy())

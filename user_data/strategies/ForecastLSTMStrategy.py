@@ -1,0 +1,203 @@
+"""Trades on a predicted return, as far as it pays the costs of trading."""
+
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+from ExampleLSTMStrategy import ExampleLSTMStrategy
+from freqtrade.persistence import Trade
+from freqtrade.strategy import IntParameter, RealParameter, timeframe_to_minutes
+from pandas import DataFrame
+
+from freqai_lstm.bridge.universe import universe, universe_candles
+from freqai_lstm.score import (
+    FUNDING_HOURS,
+    RELATIVE_RETURN_LABEL,
+    RETURN_LABEL,
+    Hysteresis,
+    forward_return_in_ranges,
+    in_round_trips,
+    relative_return_in_ranges,
+    smoothed,
+    spread_columns,
+)
+
+
+class ForecastLSTMStrategy(ExampleLSTMStrategy):
+    """Holds what is expected to rise, and sells short what is expected to fall, after costs.
+
+    The network predicts one label, with the features of :class:`ExampleLSTMStrategy`: the return
+    of the next ``label_period_candles`` in units of ATR, or with
+    ``freqai.feature_parameters.relative_to`` the same less its mean over these pairs. Then longs
+    and shorts make a book that hardly depends on what the market does.
+
+    The forecast is smoothed, for each trade costs. What it promises is counted in costs of a round
+    trip, funding included: a position is entered above ``entry_margin`` of them and held until less
+    than ``exit_margin`` are left. The stake is the larger the more is promised, and with an
+    ensemble the surer it is, up to the usual stake at ``full_margin``; a position is adjusted once
+    it is off by ``rebalance_share`` of the usual stake.
+    """
+
+    position_adjustment_enable = True
+    trailing_stop = False
+    # The forecast decides when to leave; the stop loss is for what it never saw.
+    stoploss = -0.25
+    minimal_roi: dict[str, float] = {}
+
+    round_trip_costs = 0.0015
+    """Fees of an entry and an exit with limit orders, and half a spread and slippage for each."""
+
+    half_life = IntParameter(0, 96, default=24, space="buy")
+    entry_margin = RealParameter(0.0, 5.0, default=1.0, space="buy")
+    full_margin = RealParameter(0.5, 10.0, default=3.0, space="buy")
+    rebalance_share = RealParameter(0.05, 1.0, default=0.25, space="buy")
+    exit_margin = RealParameter(-1.0, 2.0, default=0.0, space="sell")
+
+    plot_config = {
+        "main_plot": {},
+        "subplots": {
+            "Promise [round trips]": {"promise": {"color": "#1f77b4"}},
+            "Do predict": {"do_predict": {"color": "#d62728"}},
+        },
+    }
+
+    def bot_start(self, **kwargs: Any) -> None:
+        """Check what is traded with, and search what has an effect."""
+        super().bot_start(**kwargs)
+        own = {"half_life", "entry_margin", "full_margin", "rebalance_share", "exit_margin"}
+        for name, parameter in self.enumerate_parameters():
+            if parameter.space in ("buy", "sell"):
+                parameter.optimize = name in own
+
+    def informative_pairs(self) -> list[tuple[str, str, str]]:
+        """Ask for the funding rates of the pairs, in futures mode."""
+        if self.config.get("trading_mode") != "futures":
+            return []
+        return [(pair, self.timeframe, "funding_rate") for pair in self.dp.current_whitelist()]
+
+    def set_freqai_targets(
+        self, dataframe: DataFrame, metadata: dict[str, Any], **kwargs: Any
+    ) -> DataFrame:
+        """Add the label: the return ``label_period_candles`` ahead."""
+        ahead = self._horizon()
+        if self._label() == RETURN_LABEL:
+            dataframe[RETURN_LABEL] = forward_return_in_ranges(dataframe, ahead)
+        else:
+            market = universe_candles(self)
+            dataframe[RELATIVE_RETURN_LABEL] = relative_return_in_ranges(dataframe, ahead, market)
+        return dataframe
+
+    def populate_indicators(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
+        """Let FreqAI predict the return, and add what holding a position would cost."""
+        dataframe = self.freqai.start(dataframe, metadata, self)
+        dataframe["funding"] = self._funding(dataframe, metadata["pair"])
+        return dataframe
+
+    def populate_entry_trend(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
+        """Enter where a return is promised that pays its costs by a margin."""
+        dataframe["promise"] = self._promise(dataframe)
+        rules, tradable = self._hysteresis(), dataframe["volume"] > 0
+        for side, promise in (("long", dataframe["promise"]), ("short", -dataframe["promise"])):
+            columns = [f"enter_{side}", "enter_tag"]
+            dataframe.loc[tradable & rules.enters(promise), columns] = (1, "promised")
+        return dataframe
+
+    def populate_exit_trend(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
+        """Leave where no more than the exit margin is promised."""
+        rules, tradable = self._hysteresis(), dataframe["volume"] > 0
+        for side, promise in (("long", dataframe["promise"]), ("short", -dataframe["promise"])):
+            columns = [f"exit_{side}", "exit_tag"]
+            dataframe.loc[tradable & rules.leaves(promise), columns] = (1, "no longer promised")
+        return dataframe
+
+    def custom_stake_amount(
+        self,
+        pair: str,
+        current_time: datetime,
+        current_rate: float,
+        proposed_stake: float,
+        min_stake: float | None,
+        max_stake: float,
+        leverage: float,
+        entry_tag: str | None,
+        side: str,
+        **kwargs: Any,
+    ) -> float:
+        """Stake the share of the usual stake that the promise is worth."""
+        stake = self._usual_stake() * self._share(pair, is_short=side == "short")
+        return min(max(stake, min_stake or 0.0), max_stake)
+
+    def adjust_trade_position(
+        self,
+        trade: Trade,
+        current_time: datetime,
+        current_rate: float,
+        current_profit: float,
+        min_stake: float | None,
+        max_stake: float,
+        current_entry_rate: float,
+        current_exit_rate: float,
+        current_entry_profit: float,
+        current_exit_profit: float,
+        **kwargs: Any,
+    ) -> float | None:
+        """Let a position follow the promise, once it is off by more than ``rebalance_share``."""
+        usual = self._usual_stake()
+        present = trade.amount * current_rate / trade.leverage
+        missing = usual * self._share(trade.pair, trade.is_short) - present
+        if trade.has_open_orders or abs(missing) < self.rebalance_share.value * usual:
+            return None
+        if missing > 0:
+            return min(missing, max_stake) if missing >= (min_stake or 0.0) else None
+        # The rest must stay tradable; an exit is the signal's.
+        sellable = present - 1.1 * (min_stake or 0.0)
+        sold = min(-missing, sellable) * trade.stake_amount / present
+        return -sold if sold >= (min_stake or 0.0) else None
+
+    def _label(self) -> str:
+        return RELATIVE_RETURN_LABEL if universe(self) else RETURN_LABEL
+
+    def _horizon(self) -> int:
+        return int(self.freqai_info["feature_parameters"]["label_period_candles"])
+
+    def _hysteresis(self) -> Hysteresis:
+        """Return the margins as they are now."""
+        return Hysteresis(self.entry_margin.value, self.exit_margin.value, self.full_margin.value)
+
+    def _funding(self, dataframe: DataFrame, pair: str) -> pd.Series:
+        """Return what a long position would pay until the horizon, at the newest funding rate."""
+        if self.config.get("trading_mode") != "futures":
+            return pd.Series(0.0, dataframe.index)
+        rates = self.dp.get_pair_dataframe(pair, self.timeframe, "funding_rate")
+        if rates.empty:
+            return pd.Series(0.0, dataframe.index)
+        known = pd.merge_asof(dataframe[["date"]], rates[["date", "open"]], on="date")["open"]
+        hours = self._horizon() * timeframe_to_minutes(self.timeframe) / 60
+        return known.fillna(0.0).set_axis(dataframe.index) * hours / FUNDING_HOURS
+
+    def _promise(self, dataframe: DataFrame) -> pd.Series:
+        """Return what a long position is promised, in costs of a round trip."""
+        forecast = dataframe[self._label()].where(dataframe["do_predict"] == 1)
+        return in_round_trips(
+            dataframe,
+            smoothed(forecast, self.half_life.value),
+            self.round_trip_costs,
+            dataframe["funding"],
+        )
+
+    def _usual_stake(self) -> float:
+        """Return the stake of a position at its fullest."""
+        if self.config["stake_amount"] != "unlimited":
+            return float(self.config["stake_amount"])
+        return self.wallets.get_total_stake_amount() / self.config["max_open_trades"]
+
+    def _share(self, pair: str, is_short: bool) -> float:
+        """Return the share of the usual stake that the newest promise is worth."""
+        newest = self.dp.get_analyzed_dataframe(pair, self.timeframe)[0].iloc[-1]
+        certainty = 1.0
+        if self._has_ensemble():
+            [spread] = spread_columns([self._label()])
+            forecast = abs(newest[self._label()])
+            certainty = forecast / (forecast + newest[spread]) if forecast else 0.0
+        promise = -newest["promise"] if is_short else newest["promise"]
+        return self._hysteresis().share(promise, certainty)
