@@ -3,6 +3,7 @@
 Every function here looks ahead, as labels must. Never use one as a feature.
 """
 
+import math
 from collections.abc import Iterable
 
 import pandas as pd
@@ -13,9 +14,12 @@ RETURN_LABEL = "&-return"
 """The name of the return head's label."""
 
 RELATIVE_RETURN_LABEL = "&-relative_return"
-"""The name of the label that is the return less that of the market."""
+"""The name of the label that is the return against that of a market."""
 
 _ATR_PERIOD = 14
+# Standard deviation of pairs about their mean, in ATRs after one candle; it grows with the root of
+# time. 0.34 after 4, 0.36 after 12, 0.45 after 96 candles of fifteen coins, hourly, 2020 to 2022.
+_DISPERSION = 0.4
 
 
 def forward_return(close: pd.Series, candles: int) -> pd.Series:
@@ -55,23 +59,35 @@ def range_share(candles: pd.DataFrame) -> pd.Series:
 def relative_return_in_ranges(
     candles: pd.DataFrame, ahead: int, market: Iterable[pd.DataFrame]
 ) -> pd.Series:
-    """Return the change of the close some candles later less its mean over a market.
+    """Return what a pair does some candles later against a market, by its rank.
 
     What all pairs do together is most of what each of them does, and the least foreseeable part of
-    it. In units of each pair's own ATR(14). NaN where the pair's own change is; pairs of the market
-    without a candle, or without one that far ahead, do not count in the mean. Uses candles <= t +
-    ``ahead`` and none of the market after the newest of ``candles``.
+    it. Of the rest, a few wild candles would decide: so a pair gets its rank, from the lowest
+    change in units of ATR(14) to the highest, spread evenly about 0, with the standard deviation
+    that pairs have about their mean. NaN where the pair's own change is; pairs of the market
+    without a candle, or without one that far ahead, have no rank. Uses candles <= t + ``ahead``
+    and none of the market after the newest of ``candles``.
 
     :param candles: Date, open, high, low, close and volume, oldest first.
     :param ahead: How many candles to look ahead.
     :param market: The same of each pair of the market, this one included.
-    :return: Dimensionless change, index of ``candles``.
+    :return: Expected change against the market in units of ATR(14), index of ``candles``.
     """
     dates = candles["date"]
     known = [other[other["date"] <= dates.iloc[-1]] for other in market]
-    changes = {
-        number: forward_return_in_ranges(other, ahead).set_axis(other["date"]).reindex(dates).array
-        for number, other in enumerate(known)
-    }
-    mean = pd.DataFrame(changes, candles.index).mean(axis="columns")
-    return forward_return_in_ranges(candles, ahead) - mean
+    changes = pd.DataFrame(
+        {
+            number: forward_return_in_ranges(other, ahead)
+            .set_axis(other["date"])
+            .reindex(dates)
+            .array
+            for number, other in enumerate(known)
+        },
+        candles.index,
+    )
+    own = forward_return_in_ranges(candles, ahead)
+    below, same = changes.lt(own, axis="index"), changes.eq(own, axis="index")
+    counted = changes.notna().sum(axis="columns")
+    # From -1/2 to 1/2, an even spread with a standard deviation of 1 / sqrt(12).
+    place = (below.sum(axis="columns") + same.sum(axis="columns") / 2) / counted - 0.5
+    return (place * math.sqrt(12) * _DISPERSION * math.sqrt(ahead)).where(own.notna())

@@ -9,6 +9,7 @@ from freqtrade.persistence import Trade
 from freqtrade.strategy import IntParameter, RealParameter, timeframe_to_minutes
 from pandas import DataFrame
 
+from freqai_lstm.bridge.funding import funding_pairs, known_funding_rate
 from freqai_lstm.bridge.universe import universe, universe_candles
 from freqai_lstm.score import (
     FUNDING_HOURS,
@@ -71,9 +72,7 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
 
     def informative_pairs(self) -> list[tuple[str, str, str]]:
         """Ask for the funding rates of the pairs, in futures mode."""
-        if self.config.get("trading_mode") != "futures":
-            return []
-        return [(pair, self.timeframe, "funding_rate") for pair in self.dp.current_whitelist()]
+        return funding_pairs(self)
 
     def set_freqai_targets(
         self, dataframe: DataFrame, metadata: dict[str, Any], **kwargs: Any
@@ -90,7 +89,9 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
     def populate_indicators(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
         """Let FreqAI predict the return, and add what holding a position would cost."""
         dataframe = self.freqai.start(dataframe, metadata, self)
-        dataframe["funding"] = self._funding(dataframe, metadata["pair"])
+        fundings = self._horizon() * timeframe_to_minutes(self.timeframe) / 60 / FUNDING_HOURS
+        rate = known_funding_rate(self, metadata["pair"], dataframe["date"])
+        dataframe["funding"] = fundings * rate
         return dataframe
 
     def populate_entry_trend(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
@@ -164,17 +165,6 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
         """Return the margins as they are now."""
         return Hysteresis(self.entry_margin.value, self.exit_margin.value, self.full_margin.value)
 
-    def _funding(self, dataframe: DataFrame, pair: str) -> pd.Series:
-        """Return what a long position would pay until the horizon, at the newest funding rate."""
-        if self.config.get("trading_mode") != "futures":
-            return pd.Series(0.0, dataframe.index)
-        rates = self.dp.get_pair_dataframe(pair, self.timeframe, "funding_rate")
-        if rates.empty:
-            return pd.Series(0.0, dataframe.index)
-        known = pd.merge_asof(dataframe[["date"]], rates[["date", "open"]], on="date")["open"]
-        hours = self._horizon() * timeframe_to_minutes(self.timeframe) / 60
-        return known.fillna(0.0).set_axis(dataframe.index) * hours / FUNDING_HOURS
-
     def _promise(self, dataframe: DataFrame) -> pd.Series:
         """Return what a long position is promised, in costs of a round trip."""
         forecast = dataframe[self._label()].where(dataframe["do_predict"] == 1)
@@ -189,7 +179,8 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
         """Return the stake of a position at its fullest."""
         if self.config["stake_amount"] != "unlimited":
             return float(self.config["stake_amount"])
-        return self.wallets.get_total_stake_amount() / self.config["max_open_trades"]
+        slots = min(self.config["max_open_trades"], len(self.dp.current_whitelist()))
+        return self.wallets.get_total_stake_amount() / slots
 
     def _share(self, pair: str, is_short: bool) -> float:
         """Return the share of the usual stake that the newest promise is worth."""

@@ -11,6 +11,7 @@ from unit_candles import random_walk
 
 from freqai_lstm.bridge.offline import load_labelling_strategy
 from freqai_lstm.score import RELATIVE_RETURN_LABEL, RETURN_LABEL, range_share
+from tests.conftest import PAIRS
 
 PAIR = {"pair": "BTC/USDT:USDT"}
 FORECASTS = [9.0, 0.5, 0.0, -0.5, -9.0]
@@ -100,7 +101,10 @@ def trading(forecast: dict[str, Any]) -> Any:
     strategy = load(forecast, full_margin=4.0, rebalance_share=0.2)
     strategy.wallets = SimpleNamespace(get_total_stake_amount=lambda: 3_000.0)
     frame = strategy.populate_entry_trend(predicted(strategy, [2.0]), PAIR)
-    strategy.dp = SimpleNamespace(get_analyzed_dataframe=lambda pair, timeframe: (frame, None))
+    strategy.dp = SimpleNamespace(
+        current_whitelist=lambda: PAIRS,
+        get_analyzed_dataframe=lambda pair, timeframe: (frame, None),
+    )
     return strategy
 
 

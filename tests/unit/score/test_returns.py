@@ -22,13 +22,16 @@ def market(rows: int = 60) -> list[pd.DataFrame]:
     return [dated(random_walk(rows, seed)) for seed in range(4)]
 
 
-def test_relative_return_is_the_return_less_the_mean_of_all() -> None:
+def test_relative_return_is_the_rank_of_the_return() -> None:
     pairs = market()
-    changes = pd.concat([forward_return_in_ranges(pair, AHEAD) for pair in pairs], axis=1)
-    expected = changes[0] - changes.mean(axis=1)
-    found = relative_return_in_ranges(pairs[0], AHEAD, pairs)
-    pd.testing.assert_series_equal(found, expected, check_names=False)
-    assert found.notna().sum() == len(found) - AHEAD - 14
+    changes = pd.concat([forward_return_in_ranges(pair, AHEAD) for pair in pairs], axis=1).dropna()
+    found = pd.concat([relative_return_in_ranges(pair, AHEAD, pairs) for pair in pairs], axis=1)
+    places = changes.rank(axis=1) - 2.5
+    assert (found.dropna().rank(axis=1) - 2.5).to_numpy() == pytest.approx(places.to_numpy())
+    assert len(found.dropna()) == 60 - AHEAD - 14
+    # Evenly spread, with the standard deviation of what pairs do about their mean.
+    first = found.dropna().iloc[0].sort_values()
+    assert np.diff(first) == pytest.approx(0.25 * np.sqrt(12) * 0.4 * np.sqrt(AHEAD))
 
 
 def test_relative_returns_of_a_market_sum_to_nothing() -> None:
@@ -48,6 +51,7 @@ def test_a_pair_that_is_younger_does_not_count_before() -> None:
     without = relative_return_in_ranges(old, AHEAD, [old, other])
     differs = (with_it - without).abs() > 0
     assert not differs[:54].any()
+    # Three ranks in place of two.
     assert differs[54:57].all()
 
 
