@@ -7,6 +7,7 @@ of Backtest Overfitting.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -17,6 +18,66 @@ from freqai_lstm.tools.statistics import Estimate
 
 # Combinations of blocks times trials that are looked at in one go, which bounds the memory.
 _AT_ONCE = 2_000_000
+# As sure as a test at the level of 5 %.
+_SURE = 0.95
+
+
+@dataclass(frozen=True)
+class Luck:
+    """How far the best of many trials is to be trusted.
+
+    :ivar trials: How many were made.
+    :ivar deflated_sharpe_ratio: As of :func:`deflated_sharpe_ratio`.
+    :ivar overfitting: As of :func:`probability_of_backtest_overfitting`.
+    """
+
+    trials: int
+    deflated_sharpe_ratio: float
+    overfitting: float
+
+    def sentences(self, trial: str, period: str) -> list[str]:
+        """Say what the figures mean, a line each.
+
+        :param trial: The word for a trial.
+        :param period: The word for a period.
+        """
+        deflated, overfitting = self.deflated_sharpe_ratio, self.overfitting
+        if math.isnan(deflated):
+            first = f"not defined, the best {trial} is the same on every {period}."
+        else:
+            judged = "" if deflated >= _SURE else f", so luck may explain it (below {_SURE:.0%})"
+            first = (
+                f"{deflated:.2f}: that the best of {self.trials} {trial}s is better than the best "
+                f"of so many without any skill has a probability of {deflated:.0%}{judged}."
+            )
+        if math.isnan(overfitting):
+            second = f"not defined, it needs 2 {trial}s and 4 {period}s."
+        else:
+            second = (
+                f"{overfitting:.2f}: the {trial} that is best on one half of the {period}s is "
+                f"below the median on the other half {overfitting:.0%} of the time; at 50% the "
+                f"choice is worth nothing."
+            )
+        return [f"Deflated Sharpe ratio {first}", f"Probability of backtest overfitting {second}"]
+
+
+def count_luck(
+    returns: npt.ArrayLike, chosen: int, *, given_up: int = 0, by_mean: bool = False
+) -> Luck:
+    """Return how far the best of many trials is to be trusted.
+
+    :param returns: Shape ``(periods, trials)``, in order of time.
+    :param chosen: Position of the best trial.
+    :param given_up: Trials made besides, whose returns are not known.
+    :param by_mean: Whether the best is the one with the highest mean, in place of the Sharpe ratio.
+    """
+    matrix = np.asarray(returns, float)
+    ratios = [*(sharpe_ratio(column).value for column in matrix.T), *[math.nan] * given_up]
+    return Luck(
+        trials=len(ratios),
+        deflated_sharpe_ratio=deflated_sharpe_ratio(matrix[:, chosen], ratios),
+        overfitting=probability_of_backtest_overfitting(matrix, by_mean=by_mean),
+    )
 
 
 def sharpe_ratio(returns: npt.ArrayLike) -> Estimate:

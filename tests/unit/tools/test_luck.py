@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freqai_lstm.tools.luck import (
+    Luck,
+    count_luck,
     deflated_sharpe_ratio,
     expected_maximum,
     probability_above,
@@ -160,3 +162,32 @@ def test_many_trials_are_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch) -> 
     whole = probability_of_backtest_overfitting(returns, 8)
     monkeypatch.setattr("freqai_lstm.tools.luck._AT_ONCE", 50)
     assert probability_of_backtest_overfitting(returns, 8) == whole
+
+
+def test_luck_is_told_in_words() -> None:
+    low, chance = Luck(40, 0.62, 0.5).sentences("epoch", "day")
+    assert low == (
+        "Deflated Sharpe ratio 0.62: that the best of 40 epochs is better than the best of so many "
+        "without any skill has a probability of 62%, so luck may explain it (below 95%)."
+    )
+    assert chance.startswith("Probability of backtest overfitting 0.50: the epoch that is best on")
+    assert "below the median on the other half 50% of the time; at 50% the choice is" in chance
+    high, _ = Luck(40, 0.97, 0.1).sentences("epoch", "day")
+    assert high.endswith("has a probability of 97%.")
+    unknown = Luck(1, math.nan, math.nan).sentences("trial", "window")
+    assert unknown == [
+        "Deflated Sharpe ratio not defined, the best trial is the same on every window.",
+        "Probability of backtest overfitting not defined, it needs 2 trials and 4 windows.",
+    ]
+
+
+@pytest.mark.parametrize("by_mean", [False, True])
+def test_luck_of_a_matrix_is_that_of_its_parts(by_mean: bool) -> None:
+    returns = np.random.default_rng(4).normal(0.1, 1, (50, 6))
+    ratios = [sharpe_ratio(column).value for column in returns.T]
+    luck = count_luck(returns, 2, given_up=3, by_mean=by_mean)
+    assert luck == Luck(
+        trials=9,
+        deflated_sharpe_ratio=deflated_sharpe_ratio(returns[:, 2], [*ratios, *[math.nan] * 3]),
+        overfitting=probability_of_backtest_overfitting(returns, by_mean=by_mean),
+    )
