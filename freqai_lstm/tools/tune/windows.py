@@ -26,14 +26,15 @@ def window_scores(
     :return: By the window's end in seconds, as text for JSON; None where it is not defined.
     """
     scores = [
-        _scores(load_predictions(run.config, truths, label)[label][0], objective) for run in runs
+        scores_of_pair(load_predictions(run.config, truths, label)[label][0], objective)
+        for run in runs
     ]
     mean = pd.concat(scores, axis=1).mean(axis=1)
     return {str(window): None if math.isnan(score) else score for window, score in mean.items()}
 
 
-def _scores(pair: PairPredictions, objective: str) -> pd.Series:
-    """Return the objective of one pair and seed, by window."""
+def scores_of_pair(pair: PairPredictions, objective: str) -> pd.Series:
+    """Return the objective of one pair and seed, by window's end; NaN where it is not defined."""
     trusted = pair.within(pair.trusted)
     returns = forward_return(pair.closes, max(pair.horizon, 1))
 

@@ -26,12 +26,12 @@ from freqai_lstm.tools.evaluate.plan import SubRun
 from freqai_lstm.tools.evaluate.runs import Runner
 from freqai_lstm.tools.luck import count_luck
 from freqai_lstm.tools.pool import Job
-from freqai_lstm.tools.predictions import load_predictions
+from freqai_lstm.tools.predictions import PairPredictions, load_predictions
 from freqai_lstm.tools.truths import Truths
 from freqai_lstm.tools.tune import cli
 from freqai_lstm.tools.tune.plan import NAMES, TuningPlan, overlay, search_space, tried
 from freqai_lstm.tools.tune.study import open_study, study_file
-from freqai_lstm.tools.tune.windows import search_luck, window_scores
+from freqai_lstm.tools.tune.windows import scores_of_pair, search_luck, window_scores
 from tests.pools import InlinePool
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
@@ -179,6 +179,37 @@ def test_trial_keeps_its_spread_its_windows_and_its_gain_over_persistence(
     assert len(by_window) == 8
     expected = pd.concat(by_window).groupby(level=0).mean()
     assert kept["windows"] == pytest.approx(expected.to_dict())
+
+
+@pytest.mark.parametrize("objective", ["correlation", "return-rank-ic", "log-loss"])
+def test_windows_are_scored_by_the_objective(objective: str) -> None:
+    random = np.random.default_rng(0)
+    dates = pd.date_range("2024-01-01", periods=60, freq="h", tz="UTC")
+    closes = pd.Series(100 + random.normal(size=60).cumsum(), dates)
+    candles = pd.DataFrame(random.normal(size=(60, 3)), dates, ["predicted", "present", "true"])
+    candles["predicted_return"] = random.normal(size=60)
+    candles = candles.assign(window=np.repeat([300, 100], 30), do_predict=1)
+    # A candle that is not predicted counts nowhere.
+    candles.iloc[5, candles.columns.get_indexer(["predicted", "do_predict"])] = [1e9, 0]
+    classes = ("down", "up") if objective == "log-loss" else ()
+    if classes:
+        candles["p_up"] = random.uniform(0.1, 0.9, 60)
+        candles["p_down"] = 1 - candles["p_up"]
+        candles["true"] = np.where(candles["true"] > 0, "up", "down")
+    pair = PairPredictions(BTC, 2, (300, 100), candles, closes, classes=classes)
+    scores = scores_of_pair(pair, objective)
+    assert list(scores.index) == [100, 300]
+    rows = candles[(candles["window"] == 300) & (candles["do_predict"] == 1)]
+    match objective:
+        case "correlation":
+            expected = rows["predicted"].corr(rows["true"])
+        case "return-rank-ic":
+            ahead = (closes.shift(-2) / closes - 1).reindex(rows.index)
+            expected = rows["predicted_return"].corr(ahead, method="spearman")
+        case _:
+            said = np.where(rows["true"] == "up", rows["p_up"], rows["p_down"])
+            expected = np.log(said).mean()
+    assert scores[300] == pytest.approx(expected)
 
 
 def test_luck_is_counted_over_the_windows_of_all_trials() -> None:
