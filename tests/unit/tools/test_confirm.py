@@ -15,7 +15,7 @@ from freqtrade.exceptions import OperationalException
 from freqai_lstm.cli import main, parse_arguments
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.tools.candles import SplitTimerange
-from freqai_lstm.tools.confirm import search
+from freqai_lstm.tools.confirm import cli, search
 from freqai_lstm.tools.confirm.backtests import (
     Performance,
     daily_returns,
@@ -23,7 +23,7 @@ from freqai_lstm.tools.confirm.backtests import (
     strategy_with_parameters,
 )
 from freqai_lstm.tools.confirm.folds import Fold, chance_sentence, fold_rows
-from freqai_lstm.tools.confirm.search import search_parameters
+from freqai_lstm.tools.confirm.search import Found, search_parameters
 from freqai_lstm.tools.confirm.verdict import verdict
 from freqai_lstm.tools.luck import Luck, count_luck
 from tests.conftest import ROOT
@@ -190,6 +190,56 @@ def test_folds_are_summed_up() -> None:
         Fold(each.parts, each.parameters, each.luck, each.default, each.default) for each in folds
     ]
     assert "made the same on each day" in chance_sentence(still)
+
+
+@pytest.mark.parametrize("folds", [1, 2])
+def test_each_fold_searches_before_the_range_it_confirms_on(
+    folds: int,
+    config: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    searched: list[str] = []
+    backtested: list[str] = []
+
+    def pretended(config: dict[str, Any], options: list[str]) -> Found:
+        searched.append(options[options.index("--timerange") + 1])
+        parameters = tmp_path / f"found{len(searched)}.json"
+        parameters.write_text("{}")
+        return Found(parameters, Luck(100, 0.5, 0.4))
+
+    def backtest(options: dict[str, Any], folder: Path, timerange: str) -> Performance:
+        backtested.append(timerange)
+        days = pd.date_range("2024-01-01", periods=3, tz="UTC")
+        return Performance(5, 10.0, 1.0, 1.0, pd.Series([0.0, 0.2, -0.1], days))
+
+    config["freqai"]["feature_parameters"]["label_period_candles"] = 6
+    monkeypatch.setattr(cli, "freqai_configuration", lambda options: config)
+    monkeypatch.setattr(cli, "_train_ahead", lambda *_, **__: None)
+    monkeypatch.setattr(cli, "search_parameters", pretended)
+    monkeypatch.setattr(cli, "backtest_performance", backtest)
+    command = ["confirm", "-c", "config.json", "--timerange", "20240101-20240131"]
+    args = parse_arguments([*command, "--folds", str(folds), "--split", "0.5"])
+    assert args.run(args) == 0
+    # The windows are of five days, the gap of six hours.
+    parts = {
+        1: [("20240101-20240115T1800", "20240116-20240131")],
+        2: [
+            ("20240101-20240115T1800", "20240116-20240121"),
+            ("20240101-20240120T1800", "20240121-20240131"),
+        ],
+    }[folds]
+    assert searched == [search for search, _ in parts]
+    assert backtested == [each for part in parts for each in (*part, *part)]
+    output = capsys.readouterr().out
+    for search_range, confirm_range in parts:
+        assert f"SEARCHED ON {search_range}, CONFIRMED ON {confirm_range}" in output
+    assert output.count("Deflated Sharpe ratio 0.50") == folds
+    assert output.count("WALKED FORWARD OVER 20240101-20240131") == folds - 1
+    assert ("21.00" in output) == (folds == 2)
+    assert output.count("  cp ") == 1
+    assert f"  cp {tmp_path}/found{folds}.json " in output
 
 
 def test_command_refuses_a_configuration_without_freqai(
