@@ -13,11 +13,13 @@ DATADIR ?=
 TRADING_MODE ?= futures
 REPLAY := --trading-mode $(TRADING_MODE) $(if $(DATADIR),--datadir "$(DATADIR)")
 
-# `make pretrain` takes JOBS too, `make hyperopt` all: it searches on the first SPLIT of TIMERANGE.
+# `make pretrain` takes JOBS too, `make hyperopt` all: it searches on the first SPLIT of TIMERANGE,
+# and confirms on the rest in FOLDS parts.
 EPOCHS ?= 40
 JOBS ?= 1
 LOSS ?= SharpeHyperOptLossDaily
 SPLIT ?= 0.67
+FOLDS ?= 1
 
 SOURCES := freqai_lstm user_data/freqaimodels user_data/strategies tests benchmarks
 
@@ -25,7 +27,7 @@ SOURCES := freqai_lstm user_data/freqaimodels user_data/strategies tests benchma
 BASE ?=
 MISSING := $(strip $(foreach tool,buildah $(if $(BASE),,debootstrap),$(if $(shell command -v $(tool)),,$(tool))))
 
-export BASE CONFIG PAIRS TIMERANGE EPOCHS JOBS LOSS SPLIT
+export BASE CONFIG PAIRS TIMERANGE EPOCHS JOBS LOSS SPLIT FOLDS
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help install install-dev backtest pretrain hyperopt test test-long docker-test bench check format clean

@@ -22,6 +22,7 @@ from freqai_lstm.bridge.kitchen import (
     latest_statistics,
     rolling_statistics,
 )
+from freqai_lstm.bridge.splits import split_rows
 from freqai_lstm.bridge.windowed import WindowedRegressor
 from freqai_lstm.exceptions import SettingsError, WindowError
 from freqai_lstm.model.windows import whole_window_ends
@@ -98,7 +99,14 @@ class LSTMRegressor(WindowedRegressor):
         features, labels = dk.filter_features(
             unfiltered_df, dk.training_features_list, dk.label_list, training_filter=True
         )
-        dd = dk.make_train_test_datasets(features, labels)
+        timestamps = candle_timestamps(unfiltered_df["date"])
+        horizon = self.settings.feature_parameters.label_period_candles
+        dd = split_rows(dk, features, labels, timestamps, horizon * self.base_tf_seconds)
+        if dd["train_features"].empty:
+            raise WindowError(
+                f"{pair}: training needs more than label_period_candles ({horizon}) candles "
+                f"besides the test split, {complete} candles without NaN leave none"
+            )
         if not self.freqai_info.get("fit_live_predictions_candles", 0) or not self.live:
             dk.fit_labels()
             # FreqAI wants them of every predicted column; spreads are not known before training.
@@ -118,7 +126,6 @@ class LSTMRegressor(WindowedRegressor):
             seed,
         )
         dk.label_pipeline = self.define_label_pipeline(threads=dk.thread_count)
-        timestamps = candle_timestamps(unfiltered_df["date"])
         self.encode_labels(dd)
         for split in self.splits:
             pipelines.apply_pipelines(dk, split, timestamps)

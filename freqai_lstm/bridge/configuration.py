@@ -125,9 +125,13 @@ def _contradictions(settings: FreqaiSettings, candle_seconds: int) -> Iterator[s
     # The last labels of a training look past its end.
     left_out = 2 * buffer + max(features.label_period_candles - buffer, 0)
     share = 1 - settings.data_split_parameters.test_size
-    rows, needed = int(max(candles - left_out, 0) * share), window + batch - 1
+    # Nor may the labels of the training split look into the test split.
+    gap = features.label_period_candles if share < 1 else 0
+    rows = max(int(max(candles - left_out, 0) * share) - gap, 0)
+    needed = window + batch - 1
     if rows < needed:
-        days = math.ceil((math.ceil(needed / share) + left_out) * candle_seconds / SECONDS_PER_DAY)
+        whole = math.ceil((needed + gap) / share) + left_out
+        days = math.ceil(whole * candle_seconds / SECONDS_PER_DAY)
         yield (
             f"freqai.train_period_days: must be at least {days}, so that its training candles "
             f"({rows} without buffer_train_data_candles, label_period_candles and test_size) hold "

@@ -104,7 +104,7 @@ class WindowedDataKitchen(FreqaiDataKitchen):
     def check_if_backtest_prediction_is_valid(self, len_backtest_df: int) -> bool:
         """Tell whether a slice's predictions are saved; a file that cannot be read is none.
 
-        One that was the last of another timerange has one candle more.
+        One of another timerange may have more candles: they are predicted alike.
         """
         self._slice_candles = len_backtest_df
         try:
@@ -114,9 +114,9 @@ class WindowedDataKitchen(FreqaiDataKitchen):
             return False
 
     def get_backtesting_prediction(self) -> DataFrame:
-        """Return the saved predictions of a slice."""
+        """Return the saved predictions of a slice, as many as it has candles."""
         saved: DataFrame = super().get_backtesting_prediction()
-        return saved.head(self._slice_candles) if len(saved) == self._slice_candles + 1 else saved
+        return saved.head(self._slice_candles)
 
     def slice_dataframe(self, timerange: TimeRange, df: DataFrame) -> DataFrame:
         """Return the candles of a timerange with their features, and remember those before it."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from freqai_lstm.exceptions import WindowError
 from freqai_lstm.model.kernel import TrainingMemory, train_layers
 
-MODEL_VERSION = 2
+MODEL_VERSION = 3
 """Raised whenever saved models of an older package would predict something else."""
 
 

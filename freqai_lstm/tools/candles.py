@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from freqtrade.configuration import TimeRange
@@ -99,38 +100,64 @@ class SplitTimerange:
     confirm: str
 
 
-def split_timerange(timerange: str, share: float, backtest_period_days: float) -> SplitTimerange:
-    """Cut a timerange in two, where one of FreqAI's backtest windows ends.
+def split_timerange(
+    timerange: str,
+    share: float,
+    backtest_period_days: float,
+    *,
+    folds: int = 1,
+    gap_seconds: int = 0,
+) -> list[SplitTimerange]:
+    """Cut a timerange in two, or walk forward over it, where FreqAI's backtest windows end.
 
     FreqAI cuts a timerange, from its start on, into windows of ``backtest_period_days`` and names
     the model and the predictions of each by its first moment. With the cut on such a boundary, the
     windows of the two parts are the windows of the whole: each is trained once, and every run over
     a part or the whole uses the same model and the same predictions. A cut within a window would
-    leave a shorter one, whose predictions FreqAI would not recognise as its own.
+    leave a shorter one, whose predictions FreqAI would not recognise as its own; where a part ends
+    a gap before the boundary, the data kitchen does.
 
     :param timerange: Start and end, such as ``20240101-20240630``.
-    :param share: The part to search on, as a fraction; the nearest boundary is taken that leaves
-        at least one window on each side.
-    :return: The two parts.
-    :raises SettingsError: If the timerange is open or has one window only, or the share is not
-        between 0 and 1.
+    :param share: The part to search on first, as a fraction; the nearest boundary is taken that
+        leaves at least one window for it, and one to confirm each fold on.
+    :param folds: The rest is cut into so many parts to confirm on, and all before such a part is
+        searched on.
+    :param gap_seconds: What is left out at the end of each part to search on.
+    :return: The two parts of each fold, oldest first.
+    :raises SettingsError: If the timerange is open or has too few windows, the share is not between
+        0 and 1, or the gap leaves nothing to search on.
     """
     whole = TimeRange.parse_timerange(timerange)
     period = int(backtest_period_days * SECONDS_PER_DAY)
     problems = _open_ends(whole, timerange)
     if not 0 < share < 1:
         problems.append(f"--split: must be between 0 and 1, was {share!r}")
-    if not problems and whole.stopts - whole.startts <= period:
+    if not problems and whole.stopts - whole.startts <= folds * period:
+        times = f"{folds} times (--folds) " if folds > 1 else ""
         problems.append(
-            f"--timerange: must be longer than freqai.backtest_period_days, which is"
+            f"--timerange: must be longer than {times}freqai.backtest_period_days, which is"
             f" {backtest_period_days:g}, was {timerange!r}"
         )
     if problems:
         raise SettingsError("\n".join(problems))
     periods = (whole.stopts - whole.startts) / period
-    search_periods = min(max(round(share * periods), 1), math.ceil(periods) - 1)
-    cut = whole.startts + search_periods * period
-    return SplitTimerange(
-        search=TimeRange("date", "date", whole.startts, cut).timerange_str,
-        confirm=TimeRange("date", "date", cut, whole.stopts).timerange_str,
-    )
+    searched = min(max(round(share * periods), 1), math.ceil(periods) - folds)
+    if searched * period <= gap_seconds:
+        raise SettingsError(
+            f"freqai.feature_parameters.label_period_candles: must be less than the "
+            f"{searched * backtest_period_days:g} days that are searched on first, since so much "
+            f"is left out before the range to confirm on, was {gap_seconds / SECONDS_PER_DAY:g} "
+            f"days"
+        )
+    confirmed = math.ceil(periods) - searched
+    cuts = [
+        min(whole.startts + (searched + fold * confirmed // folds) * period, whole.stopts)
+        for fold in range(folds + 1)
+    ]
+    return [
+        SplitTimerange(
+            search=TimeRange("date", "date", whole.startts, cut - gap_seconds).timerange_str,
+            confirm=TimeRange("date", "date", cut, stop).timerange_str,
+        )
+        for cut, stop in pairwise(cuts)
+    ]

@@ -450,6 +450,9 @@ def test_confirm_judges_what_hyperopt_finds(project: Project, search: Search) ->
     best = min(epochs, key=lambda epoch: epoch[1])
     assert rows["found"][0] == best[2]
     assert "on the confirm range" in output
+    assert "Deflated Sharpe ratio " in output
+    assert "that the best of 2 epochs is better than" in output or "not defined" in output
+    assert "below the median on the other half" in output
     # The strategy stays as it is, until the user says so.
     assert not list((project.userdir / "strategies").glob("*.json"))
     command = next(line for line in output.splitlines() if line.startswith("  cp "))

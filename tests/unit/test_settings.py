@@ -421,6 +421,9 @@ def test_steps_alone_take_the_place_of_epochs() -> None:
         ({f"{SPLIT}.test_size": 0}, 3600, 240),
         ({f"{SPLIT}.test_size": 0.5}, 3600, 120),
         ({f"{FEATURE}.buffer_train_data_candles": 20}, 3600, 180),
+        # The last labels of the training split would reach into the test split, too.
+        ({f"{FEATURE}.label_period_candles": 10}, 3600, 197),
+        ({f"{FEATURE}.label_period_candles": 10, f"{SPLIT}.test_size": 0}, 3600, 230),
         ({"train_period_days": 20}, 3600, 432),
         ({}, 300, 2592),
     ],
@@ -446,7 +449,7 @@ def test_labels_past_the_end_of_the_training_cost_its_last_candles() -> None:
     changes = {f"{NETWORK}.window_size": 216 - 31, f"{FEATURE}.label_period_candles": 0}
     assert read_settings(make_section(changes), 3600).window_size == 185
     [problem] = problems_of(make_section(changes | {f"{FEATURE}.label_period_candles": 10}))
-    assert "(207 without buffer_train_data_candles, label_period_candles and test_size)" in problem
+    assert "(197 without buffer_train_data_candles, label_period_candles and test_size)" in problem
 
 
 @pytest.mark.parametrize(

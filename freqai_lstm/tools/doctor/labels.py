@@ -18,6 +18,7 @@ from pandas import Series
 from freqai_lstm.bridge.incidents import described
 from freqai_lstm.bridge.internals import load_parameters
 from freqai_lstm.bridge.kitchen import candle_timestamps, has_candles
+from freqai_lstm.bridge.splits import split_rows
 from freqai_lstm.model.windows import whole_window_ends
 from freqai_lstm.regressor import LSTMRegressor
 from freqai_lstm.settings import SECONDS_PER_DAY, FreqaiSettings
@@ -86,7 +87,7 @@ def count_training_rows(config: dict[str, Any], strategy: Any, model: Any) -> Tr
             strategy.freqai, strategy.freqai_info = model, model.freqai_info
             strategy.bot_start()
             load_parameters(strategy)
-            return _count(config, strategy, pair)
+            return _count(config, strategy, model, pair)
     return None
 
 
@@ -97,7 +98,7 @@ def _has_candles(config: dict[str, Any], strategy: Any, pair: str) -> bool:
         return False
 
 
-def _count(config: dict[str, Any], strategy: Any, pair: str) -> TrainingRows | None:
+def _count(config: dict[str, Any], strategy: Any, model: Any, pair: str) -> TrainingRows | None:
     kitchen = FreqaiDataKitchen(config, False, pair)
     training = kitchen.training_timeranges[0]
     frame = kitchen.use_strategy_to_populate_indicators(
@@ -121,9 +122,14 @@ def _count(config: dict[str, Any], strategy: Any, pair: str) -> TrainingRows | N
     labelled = carried["&"].all(axis="columns")
     complete = labelled & carried["%"].all(axis="columns")
     rows = frame[complete]
+    train_dates = rows["date"][:0]
     # One row cannot be split.
-    split = kitchen.make_train_test_datasets(rows[["date"]], rows) if len(rows) > 1 else {}
-    train_dates = split.get("train_features", rows[:0])["date"]
+    if len(rows) > 1:
+        gap = _horizon(model) * timeframe_to_seconds(config["timeframe"])
+        stamps = candle_timestamps(rows["date"])
+        train_dates = split_rows(kitchen, rows[["date"]], rows, stamps, gap)["train_features"][
+            "date"
+        ]
     return TrainingRows(
         pair,
         training.startdt,
@@ -135,6 +141,12 @@ def _count(config: dict[str, Any], strategy: Any, pair: str) -> TrainingRows | N
         complete=int(complete.sum()),
         train_dates=train_dates,
     )
+
+
+def _horizon(model: Any) -> int:
+    """Return how many candles a model leaves out before its test split."""
+    is_own = isinstance(model, LSTMRegressor)
+    return model.settings.feature_parameters.label_period_candles if is_own else 0
 
 
 def check_labels(config: dict[str, Any], strategy: Any, model: Any) -> Iterator[Finding]:

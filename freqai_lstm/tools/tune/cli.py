@@ -24,6 +24,7 @@ from freqai_lstm.tools.features import open_store
 from freqai_lstm.tools.truths import sample_labels
 from freqai_lstm.tools.tune.plan import NAMES, OBJECTIVES, TuningPlan, overlay, search_space
 from freqai_lstm.tools.tune.study import FINISHED, Search, open_study, study_file
+from freqai_lstm.tools.tune.windows import search_luck
 
 _SHOWN = 10
 _NOTE = """\
@@ -153,6 +154,8 @@ def _show(plan: TuningPlan, study: optuna.Study) -> int:
         f"{len(complete)} trials finished, {pruned} given up early, {len(failed)} failed. "
         f"{_yardstick(complete[0])}. Study: {study_file(plan)}"
     )
+    if (luck := search_luck(complete, pruned)) is not None:
+        print(*luck.sentences("trial", "training window"), sep="\n")
     identifier = f"{plan.config['freqai']['identifier']}-{plan.name}"
     found = overlay(identifier, plan.tuned_on, plan.space, complete[0].params)
     print("The best trial, to put into the configuration or a file of its own:\n")

@@ -30,6 +30,7 @@ from freqai_lstm.tools.features import FeatureStore
 from freqai_lstm.tools.pool import Job, Pool, work_off
 from freqai_lstm.tools.truths import Truths
 from freqai_lstm.tools.tune.plan import OBJECTIVES, TuningPlan
+from freqai_lstm.tools.tune.windows import WINDOWS, window_scores
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 _DESCRIPTION = "searches"
@@ -184,6 +185,8 @@ class Search:
             for name, value in self._summary(walk.runs).items():
                 walk.trial.set_user_attr(name, value)
             walk.trial.set_user_attr("pairs", walk.figures)
+            scores = window_scores(walk.runs, self._truths, self.plan.label, self.plan.objective)
+            walk.trial.set_user_attr(WINDOWS, scores)
             self._end(walk, walk.value)
         elif walk.trial.should_prune():
             self._end(walk, state=TrialState.PRUNED)

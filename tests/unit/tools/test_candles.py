@@ -36,8 +36,41 @@ BTC = "BTC/USDT:USDT"
 def test_timerange_is_cut_where_a_window_ends(
     timerange: str, share: float, period_days: float, search: str, confirm: str
 ) -> None:
-    parts = split_timerange(timerange, share, period_days)
+    [parts] = split_timerange(timerange, share, period_days)
     assert (parts.search, parts.confirm) == (search, confirm)
+
+
+def walked(folds: int, **options: Any) -> list[tuple[str, str]]:
+    """Walk forward over twelve windows and a half of four days."""
+    parts = split_timerange("20240101-20240220", 0.5, 4, folds=folds, **options)
+    return [(part.search, part.confirm) for part in parts]
+
+
+def test_folds_search_on_all_that_comes_before_them() -> None:
+    assert walked(1) == [("20240101-20240125", "20240125-20240220")]
+    assert walked(3) == [
+        ("20240101-20240125", "20240125-20240202"),
+        ("20240101-20240202", "20240202-20240210"),
+        ("20240101-20240210", "20240210-20240220"),
+    ]
+    # Each has a window at least, and less is searched on if need be.
+    many = walked(11)
+    assert [search for search, _ in many][:2] == ["20240101-20240109", "20240101-20240113"]
+    assert many[-1] == ("20240101-20240218", "20240218-20240220")
+
+
+def test_gap_is_left_out_before_each_range_to_confirm_on() -> None:
+    assert walked(2, gap_seconds=30 * 3600) == [
+        ("20240101-20240123T1800", "20240125-20240206"),
+        ("20240101-20240204T1800", "20240206-20240220"),
+    ]
+
+
+def test_folds_and_gaps_that_leave_nothing_are_refused() -> None:
+    with pytest.raises(SettingsError, match=r"longer than 13 times \(--folds\) freqai.backtest_pe"):
+        walked(13)
+    with pytest.raises(SettingsError, match=r"less than the 24 days that are .* was 24 days"):
+        walked(2, gap_seconds=24 * 86_400)
 
 
 @pytest.mark.parametrize("timerange", ["20240101-", "-20240101"])

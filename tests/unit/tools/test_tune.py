@@ -16,7 +16,7 @@ import optuna
 import pandas as pd
 import pytest
 from filelock import FileLock
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from unit_predictions import LABELS, prediction_store
 
 from freqai_lstm.bridge.configuration import read_settings
@@ -24,10 +24,14 @@ from freqai_lstm.exceptions import SettingsError, SkillError
 from freqai_lstm.score import RETURN_LABEL
 from freqai_lstm.tools.evaluate.plan import SubRun
 from freqai_lstm.tools.evaluate.runs import Runner
+from freqai_lstm.tools.luck import count_luck
 from freqai_lstm.tools.pool import Job
+from freqai_lstm.tools.predictions import PairPredictions, load_predictions
+from freqai_lstm.tools.truths import Truths
 from freqai_lstm.tools.tune import cli
 from freqai_lstm.tools.tune.plan import NAMES, TuningPlan, overlay, search_space, tried
 from freqai_lstm.tools.tune.study import open_study, study_file
+from freqai_lstm.tools.tune.windows import scores_of_pair, search_luck, window_scores
 from tests.pools import InlinePool
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
@@ -137,6 +141,9 @@ def test_best_value_is_found_and_given_to_paste(
     output = capsys.readouterr().out
     assert "CORRELATION OF score, 20240210-20240220" in output
     assert "4 trials finished, 0 given up early, 0 failed" in output
+    assert "Deflated Sharpe ratio " in output
+    # The two windows of this range are too few to halve them.
+    assert "overfitting not defined, it needs 2 trials and 4 training windows" in output
     [block] = re.findall(r"^\{.*^\}", output, re.MULTILINE | re.DOTALL)
     section = json.loads(block)["freqai"]
     assert section["tuned_on"] == "20240210-20240220"
@@ -144,9 +151,19 @@ def test_best_value_is_found_and_given_to_paste(
     assert section["model_training_parameters"]["model_kwargs"] == best.params
 
 
-def test_trial_keeps_its_spread_and_its_gain_over_persistence(
-    walked: list[tuple[str, int]], config: dict[str, Any]
+def test_trial_keeps_its_spread_its_windows_and_its_gain_over_persistence(
+    walked: list[tuple[str, int]], config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    by_window: list[pd.Series] = []
+
+    def seen(runs: list[SubRun], truths: Truths, label: str, objective: str) -> dict[str, Any]:
+        for run in runs:
+            [pair] = load_predictions(run.config, truths)["score"]
+            for window, rows in pair.candles[pair.trusted].groupby("window"):
+                by_window.append(pd.Series({str(window): rows["predicted"].corr(rows["true"])}))
+        return window_scores(runs, truths, label, objective)
+
+    monkeypatch.setattr("freqai_lstm.tools.tune.study.window_scores", seen)
     config["exchange"]["pair_whitelist"].append(ETH)
     config["freqai"]["model_training_parameters"]["model_kwargs"]["num_lstm_layers"] = 3
     assert cli.run_tune(arguments("--trials", "1", "--seeds", "1", "2")) == 0
@@ -158,6 +175,63 @@ def test_trial_keeps_its_spread_and_its_gain_over_persistence(
     assert trial.value == pytest.approx(np.mean(list(kept["pairs"].values())))
     assert kept["gain"] == pytest.approx(kept["correlation"] - kept["persistence"])
     assert kept["gain_error"] > 0
+    # Two windows, each with two pairs and seeds.
+    assert len(by_window) == 8
+    expected = pd.concat(by_window).groupby(level=0).mean()
+    assert kept["windows"] == pytest.approx(expected.to_dict())
+
+
+@pytest.mark.parametrize("objective", ["correlation", "return-rank-ic", "log-loss"])
+def test_windows_are_scored_by_the_objective(objective: str) -> None:
+    random = np.random.default_rng(0)
+    dates = pd.date_range("2024-01-01", periods=60, freq="h", tz="UTC")
+    closes = pd.Series(100 + random.normal(size=60).cumsum(), dates)
+    candles = pd.DataFrame(random.normal(size=(60, 3)), dates, ["predicted", "present", "true"])
+    candles["predicted_return"] = random.normal(size=60)
+    candles = candles.assign(window=np.repeat([300, 100], 30), do_predict=1)
+    # A candle that is not predicted counts nowhere.
+    candles.iloc[5, candles.columns.get_indexer(["predicted", "do_predict"])] = [1e9, 0]
+    classes = ("down", "up") if objective == "log-loss" else ()
+    if classes:
+        candles["p_up"] = random.uniform(0.1, 0.9, 60)
+        candles["p_down"] = 1 - candles["p_up"]
+        candles["true"] = np.where(candles["true"] > 0, "up", "down")
+    pair = PairPredictions(BTC, 2, (300, 100), candles, closes, classes=classes)
+    scores = scores_of_pair(pair, objective)
+    assert list(scores.index) == [100, 300]
+    rows = candles[(candles["window"] == 300) & (candles["do_predict"] == 1)]
+    match objective:
+        case "correlation":
+            expected = rows["predicted"].corr(rows["true"])
+        case "return-rank-ic":
+            ahead = (closes.shift(-2) / closes - 1).reindex(rows.index)
+            expected = rows["predicted_return"].corr(ahead, method="spearman")
+        case _:
+            said = np.where(rows["true"] == "up", rows["p_up"], rows["p_down"])
+            expected = np.log(said).mean()
+    assert scores[300] == pytest.approx(expected)
+
+
+def test_luck_is_counted_over_the_windows_of_all_trials() -> None:
+    random = np.random.default_rng(0)
+    scores = random.normal(0.1, 1, (8, 3))
+    windows = [str(1_000_000_000 * (1 + number)) for number in range(8)]
+
+    def finished(column: int) -> FrozenTrial:
+        named = dict(zip(windows, scores[:, column].tolist(), strict=True))
+        attributes = {"windows": dict(reversed(named.items()))}
+        return optuna.create_trial(value=0.0, user_attrs=attributes)
+
+    made = [finished(column) for column in range(3)]
+    expected = count_luck(scores, 0, given_up=4, by_mean=True)
+    assert search_luck(made, 4) == expected
+    # What an older version finished counts as a trial, and cannot be judged itself.
+    older = optuna.create_trial(value=0.0)
+    assert search_luck([*made, older], 3) == expected
+    assert search_luck([older, *made], 3) is None
+    # A window that one trial could not be scored on is left out.
+    made[1].user_attrs["windows"][windows[2]] = None
+    assert search_luck(made, 4) == count_luck(np.delete(scores, 2, 0), 0, given_up=4, by_mean=True)
 
 
 def test_return_head_can_be_searched_for(

@@ -70,6 +70,12 @@ def test_labels_and_features_of_the_example_are_counted(check: Check) -> None:
     )
 
 
+def test_gap_before_the_test_split_is_left_out(check: Check, config: dict[str, Any]) -> None:
+    config["freqai"]["feature_parameters"]["label_period_candles"] = 10
+    # The buffer of 20 candles holds the truth of all labels.
+    assert check()["training rows"].found.startswith("342, with 338 windows of 5")
+
+
 def test_without_a_timerange_it_is_the_last_training(check: Check, config: dict[str, Any]) -> None:
     del config["timerange"]
     assert check()["training rows"].found.endswith("from 2024-02-10 20:00 to 2024-02-29 04:00")

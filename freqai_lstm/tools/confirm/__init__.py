@@ -1,0 +1,1 @@
+"""Hyperopt on one range, judged on the next."""
