@@ -51,7 +51,7 @@ def test_comparison_runs_every_model_once(
     assert "WALK-FORWARD COMPARISON OF score, 20240210-20240215" in output
     assert "one row late" in output
     figures = json.loads((tmp_path / "out" / "figures.json").read_text(encoding="utf-8"))
-    models = ["lstm", "lightgbm", "transformer", "persistence"]
+    models = ["lstm", "ridge", "lightgbm", "transformer", "persistence"]
     rows = [(row["pair"], row["model"]) for row in figures["rows"] if row["label"] == "score"]
     assert rows == [(BTC, model) for model in models]
     assert {row["label"] for row in figures["rows"]} == {"score", *LABELS}
