@@ -14,6 +14,9 @@ from freqai_lstm.tools import statistics
 from freqai_lstm.tools.predictions import PairPredictions
 from freqai_lstm.tools.statistics import Estimate, Statistic
 
+YARDSTICKS = RIDGE, PERSISTENCE = ("ridge", "persistence")
+"""Names of the forecasts that a model has to beat before it is called skilled."""
+
 _FEWEST_PAIRS = 3
 # Some candles of a month say nothing of it: a timerange ends with the first of the next.
 _PART_OF_A_MONTH = 0.25
@@ -50,6 +53,11 @@ class Figures:
     def decisive(self) -> Estimate:
         """The cross-sectional one, or with fewer than three pairs that of all candles."""
         return self.cross_sectional if self.candles else self.time_series
+
+    @property
+    def is_more_than_chance(self) -> bool:
+        """Whether it is above 0 beyond chance."""
+        return self.decisive.value > 0 and self.decisive.differs_from_zero
 
 
 @dataclass(frozen=True)
@@ -133,12 +141,29 @@ def mean_information(seeds: Sequence[Information]) -> Information:
     )
 
 
-def is_skilled(own: Figures, less: Mapping[str, Figures]) -> bool:
-    """Say whether a forecast knows something, and more than each of its yardsticks.
+@dataclass(frozen=True)
+class Judgement:
+    """What a forecast knows, and how much more than its yardsticks.
 
-    :param less: Its differences from them, by name.
+    :ivar less: Its differences from them, on the same candles and months, by name.
+    :ivar is_skilled: Whether chance explains neither what it knows nor what it knows more than each
+        of them. None of a yardstick, and where one of them is missing.
     """
-    return all(
-        each.decisive.value > 0 and each.decisive.differs_from_zero
-        for each in (own, *less.values())
-    )
+
+    figures: Figures
+    less: Mapping[str, Figures]
+    is_skilled: bool | None
+
+
+def judge(found: Mapping[str, Information]) -> dict[str, Judgement]:
+    """Judge forecasts of the same candles, by name, beside those that are yardsticks."""
+    yardsticks = {name: found[name] for name in YARDSTICKS if name in found}
+    judged = {}
+    for name, known in found.items():
+        figures = known.figures
+        less = {each: (known - yardsticks[each]).figures for each in yardsticks if each != name}
+        is_skilled = None
+        if name not in YARDSTICKS and len(less) == len(YARDSTICKS):
+            is_skilled = all(each.is_more_than_chance for each in (figures, *less.values()))
+        judged[name] = Judgement(figures, less, is_skilled)
+    return judged

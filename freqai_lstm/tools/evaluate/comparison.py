@@ -10,8 +10,8 @@ import pandas as pd
 from freqai_lstm.score import forward_return
 from freqai_lstm.tools import statistics
 from freqai_lstm.tools.evaluate.plan import SubRun, by_pair_and_horizon
-from freqai_lstm.tools.evaluate.yardsticks import PERSISTENCE, InformationRow, Panel
-from freqai_lstm.tools.information import is_return
+from freqai_lstm.tools.evaluate.yardsticks import InformationRow, Panel
+from freqai_lstm.tools.information import PERSISTENCE, is_return
 from freqai_lstm.tools.predictions import PairPredictions, Predictions, load_predictions
 from freqai_lstm.tools.truths import Truths
 

@@ -16,10 +16,11 @@ from freqtrade.resolvers import StrategyResolver
 
 from freqai_lstm.bridge.digest import featured_by, package_digest
 from freqai_lstm.exceptions import SettingsError
+from freqai_lstm.tools import information
 from freqai_lstm.tools.candles import stored_candles
 
 LSTM, LSTM_CLASSIFIER = OWN = ("PyTorchLSTMRegressor", "PyTorchLSTMClassifier")
-RIDGE, RIDGE_NAME = "RidgeRegressor", "ridge"
+RIDGE = "RidgeRegressor"
 _FIELDS = {"freqaimodel", "model_training_parameters", "conv_width"}
 # Keys of the freqai section that decide nothing.
 _NAMES = {"identifier", "tuned_on"}
@@ -86,7 +87,7 @@ def default_candidates(config: Mapping[str, Any], is_of_classes: bool) -> dict[s
     else:
         found = [
             Candidate("lstm", LSTM, lstm),
-            Candidate(RIDGE_NAME, RIDGE, ridge),
+            Candidate(information.RIDGE, RIDGE, ridge),
             Candidate("lightgbm", "LightGBMRegressorMultiTarget", lightgbm),
             Candidate("transformer", "PyTorchTransformerRegressor", transformer, window),
         ]

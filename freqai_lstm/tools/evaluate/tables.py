@@ -6,7 +6,8 @@ from typing import Any
 
 from freqai_lstm.tools.command import print_table
 from freqai_lstm.tools.evaluate.comparison import CLASS_FIGURES, FIGURES, Row, Spread
-from freqai_lstm.tools.evaluate.yardsticks import YARDSTICKS, InformationRow
+from freqai_lstm.tools.evaluate.yardsticks import InformationRow
+from freqai_lstm.tools.information import YARDSTICKS
 from freqai_lstm.tools.statistics import Estimate
 
 _HEADERS = (
@@ -83,8 +84,9 @@ def _cells(row: Row) -> list[Any]:
 
 
 def _information_cells(row: InformationRow) -> list[Any]:
-    figures = row.figures
-    ridge, persistence = (row.less.get(name) for name in YARDSTICKS)
+    judgement = row.judgement
+    figures = judgement.figures
+    ridge, persistence = (judgement.less.get(name) for name in YARDSTICKS)
     return [
         *(row.horizon, row.model, figures.months),
         _estimate(figures.time_series),
@@ -94,7 +96,7 @@ def _information_cells(row: InformationRow) -> list[Any]:
         _estimate(figures.cross_sectional),
         _estimate(ridge.cross_sectional if ridge else None),
         _estimate(persistence.cross_sectional if persistence else None),
-        {True: "yes", False: "no", None: "-"}[row.is_skilled],
+        {True: "yes", False: "no", None: "-"}[judgement.is_skilled],
     ]
 
 

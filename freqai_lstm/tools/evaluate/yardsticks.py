@@ -5,37 +5,27 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from freqai_lstm.tools.evaluate.plan import RIDGE_NAME
 from freqai_lstm.tools.information import (
-    Figures,
     Information,
+    Judgement,
     information,
-    is_skilled,
+    judge,
     mean_information,
 )
-
-PERSISTENCE = "persistence"
-YARDSTICKS = (RIDGE_NAME, PERSISTENCE)
-"""What a model has to beat before it is called skilled."""
 
 
 @dataclass(frozen=True)
 class InformationRow:
     """What a model knows of a return, on the mean over its seeds.
 
-    ``seeds`` are the cross-sectional rank ICs of its seeds. ``less`` are the differences from the
-    yardsticks on the same candles, by name. ``is_skilled`` says whether chance explains neither
-    what it knows nor what it knows more than each of them; None for themselves, and where one of
-    them was not compared.
+    ``seeds`` are the cross-sectional rank ICs of each of them.
     """
 
     horizon: int
     label: str
     model: str
-    figures: Figures
+    judgement: Judgement
     seeds: Sequence[float]
-    less: Mapping[str, Figures]
-    is_skilled: bool | None
 
 
 @dataclass
@@ -75,22 +65,7 @@ class Panel:
             model: [information(pd.DataFrame(each), true, self.overlap) for each in of_model]
             for model, of_model in self.predicted.items()
         }
-        found = {model: mean_information(of_model) for model, of_model in seeds.items()}
-        yardsticks = {name: found[name] for name in YARDSTICKS if name in found}
-        for model, known in found.items():
-            figures = known.figures
-            less = {
-                name: (known - yardstick).figures
-                for name, yardstick in yardsticks.items()
-                if name != model
-            }
-            is_judged = model not in YARDSTICKS and len(less) == len(YARDSTICKS)
-            yield InformationRow(
-                self.horizon,
-                self.label,
-                model,
-                figures,
-                [each.figures.cross_sectional.value for each in seeds[model]],
-                less,
-                is_skilled(figures, less) if is_judged else None,
-            )
+        judged = judge({model: mean_information(of_model) for model, of_model in seeds.items()})
+        for model, judgement in judged.items():
+            of_seeds = [each.figures.cross_sectional.value for each in seeds[model]]
+            yield InformationRow(self.horizon, self.label, model, judgement, of_seeds)

@@ -9,7 +9,7 @@ from freqai_lstm.tools.information import (
     Information,
     information,
     is_return,
-    is_skilled,
+    judge,
     mean_information,
 )
 from freqai_lstm.tools.predictions import PairPredictions
@@ -142,18 +142,25 @@ def of(share: float, seed: int = 0) -> Information:
 
 
 def test_skill_is_more_than_every_yardstick_knows() -> None:
-    ridge, persistence = of(0.2, 3), of(0.0, 5)
+    def skilled(model: float, ridge: float, persistence: float = 0.0) -> bool | None:
+        shares = {"model": model, "ridge": ridge, "persistence": persistence}
+        judged = judge({name: of(share, ord(name[0])) for name, share in shares.items()})
+        assert judged["ridge"].is_skilled is judged["persistence"].is_skilled is None
+        assert list(judged["model"].less) == ["ridge", "persistence"]
+        assert list(judged["ridge"].less) == ["persistence"]
+        return judged["model"].is_skilled
 
-    def skilled(model: Information) -> bool:
-        yardsticks = {"ridge": ridge, "persistence": persistence}
-        less = {name: (model - each).figures for name, each in yardsticks.items()}
-        return is_skilled(model.figures, less)
+    assert skilled(0.5, ridge=0.2) is True
+    assert skilled(0.2, ridge=0.2) is False
+    assert skilled(0.5, ridge=0.2, persistence=0.6) is False
+    # Less harm than both is no knowledge.
+    assert skilled(0.0, ridge=-0.5, persistence=-0.5) is False
 
-    assert skilled(of(0.5, 9))
-    # More than persistence, yet not than ridge; and nothing but less harm than both.
-    assert not skilled(of(0.2, 9))
-    ridge, persistence = of(-0.5, 3), of(-0.5, 5)
-    assert not skilled(of(0.0, 11))
+
+def test_without_ridge_nothing_is_called_skill() -> None:
+    judged = judge({"model": of(0.5, 1), "lightgbm": of(0.0, 2), "persistence": of(0.0, 3)})
+    assert judged["model"].less["persistence"].is_more_than_chance
+    assert judged["model"].is_skilled is None
 
 
 @pytest.mark.parametrize(
