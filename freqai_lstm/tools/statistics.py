@@ -25,6 +25,11 @@ class Estimate:
     value: float
     standard_error: float
 
+    def __str__(self) -> str:
+        """Return it for a sentence or a table, without the error where that is not defined."""
+        error = "" if math.isnan(self.standard_error) else f" ± {self.standard_error:.3f}"
+        return "-" if math.isnan(self.value) else f"{self.value:.3f}{error}"
+
     @property
     def p_value(self) -> float:
         """How likely a figure this far from 0 is, on either side, if the true one is 0."""

@@ -8,7 +8,6 @@ from freqai_lstm.tools.command import print_table
 from freqai_lstm.tools.evaluate.comparison import CLASS_FIGURES, FIGURES, Row, Spread
 from freqai_lstm.tools.evaluate.yardsticks import InformationRow
 from freqai_lstm.tools.information import YARDSTICKS
-from freqai_lstm.tools.statistics import Estimate
 
 _HEADERS = (
     *("h", "Pair", "Model", "Correlation", "Gain", "Of a window", "R2"),
@@ -88,23 +87,13 @@ def _information_cells(row: InformationRow) -> list[Any]:
     figures = judgement.figures
     ridge, persistence = (judgement.less.get(name) for name in YARDSTICKS)
     return [
-        *(row.horizon, row.model, figures.months),
-        _estimate(figures.time_series),
-        _estimate(figures.monthly),
-        _estimate(ridge.monthly if ridge else None),
-        figures.candles,
-        _estimate(figures.cross_sectional),
-        _estimate(ridge.cross_sectional if ridge else None),
-        _estimate(persistence.cross_sectional if persistence else None),
+        *(row.horizon, row.model, figures.months, figures.time_series, figures.monthly),
+        ridge.monthly if ridge else "-",
+        *(figures.candles, figures.cross_sectional),
+        ridge.cross_sectional if ridge else "-",
+        persistence.cross_sectional if persistence else "-",
         {True: "yes", False: "no", None: "-"}[judgement.is_skilled],
     ]
-
-
-def _estimate(estimate: Estimate | None) -> str:
-    if estimate is None or math.isnan(estimate.value):
-        return "-"
-    error = estimate.standard_error
-    return f"{estimate.value:.3f}" + ("" if math.isnan(error) else f" ± {error:.3f}")
 
 
 def _cell(spread: Spread, digits: int) -> str:
