@@ -66,7 +66,7 @@ class Information:
 
     :ivar horizon: How many candles ahead the label looks.
     :ivar over_time: That of each pair's candles, mean over pairs.
-    :ivar months: The same within each calendar month, by its first moment.
+    :ivar months: The same within each calendar month, such as "2024-01".
     :ivar over_pairs: That over the pairs, by opening time; NaN where it is not defined.
     """
 
@@ -120,15 +120,16 @@ def information(predicted: pd.DataFrame, true: pd.DataFrame, horizon: int) -> In
 
 def _months(predicted: pd.DataFrame, true: pd.DataFrame) -> pd.Series:
     """Return the mean over pairs of the rank correlations within each calendar month."""
-    month = pd.DatetimeIndex(true.index).tz_localize(None).to_period("M").to_timestamp()
+    month = pd.DatetimeIndex(true.index).tz_localize(None).to_period("M")
     candles = (predicted.notna() & true.notna()).groupby(month).sum()
     found = {
-        start: statistics.rank_correlations(predicted.loc[part.index], part, axis=0)
-        for start, part in true.groupby(month)
+        each: statistics.rank_correlations(predicted.loc[part.index], part, axis=0)
+        for each, part in true.groupby(month)
     }
     of_pairs = pd.DataFrame.from_dict(found, orient="index")
     fullest = int(candles.to_numpy().max())
-    return of_pairs.where(candles >= _PART_OF_A_MONTH * fullest).mean(axis=1)
+    months = of_pairs.where(candles >= _PART_OF_A_MONTH * fullest).mean(axis=1).dropna()
+    return months.set_axis(months.index.astype(str))
 
 
 def mean_information(seeds: Sequence[Information]) -> Information:

@@ -183,13 +183,7 @@ def _plain_label(label: LabelReport) -> dict[str, Any]:
 
 def _plain_returns(returns: ReturnFigures) -> dict[str, Any]:
     return {
-        name: plain(judgement)
-        | {
-            "monthly": {
-                f"{month:%Y-%m}": plain(float(value))
-                for month, value in returns.known[name].months.items()
-            }
-        }
+        name: plain(judgement) | {"months": plain(returns.known[name].months.to_dict())}
         for name, judgement in returns.judged.items()
     }
 

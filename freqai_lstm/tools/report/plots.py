@@ -62,7 +62,7 @@ def monthly_ic_plot(known: Mapping[str, Information]) -> go.Figure:
     figure = _figure("", "rank correlation")
     for name, each in known.items():
         figure.add_bar(name=name, x=each.months.index, y=each.months, marker_color=_COLOURS[name])
-    figure.update_xaxes(tickformat="%Y-%m")
+    figure.update_xaxes(type="category")
     return figure
 
 
@@ -80,8 +80,8 @@ def equity_plot(result: TradingResult) -> go.Figure:
 
 def drawdown_plot(result: TradingResult) -> go.Figure:
     """Draw how far the account and the holding are below their highest value so far."""
-    falls = result.drawdown
-    lines = {"strategy": (MODEL, falls["strategy"]), "buy and hold": (TRUTH, falls["held"])}
+    strategy, held = result.drawdown["strategy"], result.drawdown["held"]
+    lines = {"strategy": (MODEL, strategy), "buy and hold": (TRUTH, held)}
     figure = _lines(lines, "below the highest so far")
     figure.update_yaxes(tickformat=".0%")
     return figure
