@@ -2,8 +2,10 @@
 
 import copy
 import json
+import shutil
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -29,11 +31,12 @@ from freqai_lstm.tools.evaluate.plan import (
     read_candidates,
 )
 from freqai_lstm.tools.evaluate.runs import finished, keep
+from freqai_lstm.tools.evaluate.tables import print_comparison
 from freqai_lstm.tools.predictions import load_predictions
 from freqai_lstm.tools.walk import Outcome
 from tests.conftest import ROOT
 
-BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
+BTC, ETH, SOL = "BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT"
 
 
 @pytest.fixture
@@ -268,6 +271,59 @@ def test_models_are_compared_on_the_candles_that_all_predicted(sub_runs: list[Su
     assert {row.candles for row in rows if row.pair == BTC} == {40}
     assert {row.candles for row in rows if row.pair == ETH} == {240}
     assert {row.candles for row in rows if row.pair == "mean"} == {280}
+
+
+def of_three_pairs(sub_runs: list[SubRun]) -> list[SubRun]:
+    """Give the runs of the first pair to a third one as well, and call guessing ridge."""
+    more = []
+    for run in sub_runs:
+        if run.pair == BTC:
+            config = copy.deepcopy(dict(run.config))
+            config["exchange"]["pair_whitelist"] = [SOL]
+            folder = identifier_folder(config) / "backtesting_predictions"
+            for file in [*folder.iterdir()]:
+                shutil.copy(file, folder / file.name.replace("_btc_", "_sol_"))
+            more.append(replace(run, pair=SOL, config=config))
+    names = {"guess": "ridge"}
+    return [
+        replace(run, candidate=names.get(run.candidate, run.candidate)) for run in sub_runs + more
+    ]
+
+
+def test_information_on_returns_stands_beside_ridge_and_persistence(
+    sub_runs: list[SubRun], capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = of_three_pairs(sub_runs)
+    comparison = compare(runs, only=RETURN_LABEL)
+    rows = {row.model: row for row in comparison.information()}
+    assert list(rows) == ["half", "half, seeds averaged", "ridge", PERSISTENCE]
+    half, ridge = rows["half"].judgement, rows["ridge"].judgement
+    assert (rows["half"].label, rows["half"].horizon) == (RETURN_LABEL, 6)
+    assert len(rows["half"].seeds) == 2
+    assert half.figures.cross_sectional.value == pytest.approx(np.mean(rows["half"].seeds))
+    assert half.figures.candles == ridge.figures.candles > 200
+    assert list(half.less) == ["ridge", PERSISTENCE]
+    difference = half.figures.cross_sectional.value - ridge.figures.cross_sectional.value
+    assert half.less["ridge"].cross_sectional.value == pytest.approx(difference)
+    assert (half.is_skilled, ridge.is_skilled) == (False, None)
+    of_ridge = [
+        load_predictions(run.config, only=RETURN_LABEL)[RETURN_LABEL][0]
+        for run in runs
+        if run.candidate == "ridge"
+    ]
+    both = [
+        pd.DataFrame({pair.pair: pair.candles[name].where(pair.trusted) for pair in of_ridge})
+        for name in ("predicted", "true")
+    ]
+    by_hand = both[0].corrwith(both[1], axis=1, method="spearman").mean()
+    assert ridge.figures.cross_sectional.value == pytest.approx(by_hand)
+
+    print_comparison(comparison.rows, comparison.information(), [RETURN_LABEL], "20240210-20240220")
+    output = capsys.readouterr().out
+    assert f"INFORMATION ON {RETURN_LABEL}, 20240210-20240220" in output
+    assert str(half.less["ridge"].cross_sectional) in output
+    assert "What beats LightGBM alone is no skill" in output
+    assert compare(runs[:1], only="score").information() == []
 
 
 def outcome_of(run: SubRun) -> Outcome:
