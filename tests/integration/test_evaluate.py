@@ -15,14 +15,14 @@ BTC = PAIRS[0]
 FEW_TREES = {
     "lightgbm": {
         "freqaimodel": "LightGBMRegressorMultiTarget",
-        "model_training_parameters": {"n_estimators": 5, "n_jobs": 1, "verbosity": -1},
+        "model_training_parameters": {"n_estimators": 2, "n_jobs": 1, "verbosity": -1},
     },
     "transformer": {
         "freqaimodel": "PyTorchTransformerRegressor",
         "conv_width": 5,
         "model_training_parameters": {
-            "trainer_kwargs": {"n_steps": None, "n_epochs": 1, "batch_size": 64},
-            "model_kwargs": {"hidden_dim": 16, "n_layer": 1},
+            "trainer_kwargs": {"n_steps": None, "n_epochs": 1, "batch_size": 256},
+            "model_kwargs": {"hidden_dim": 8, "n_layer": 1},
         },
     },
 }
