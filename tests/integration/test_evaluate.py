@@ -1,5 +1,6 @@
 """The comparison as a user runs it, through FreqAI and without an exchange."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,15 @@ FEW_TREES = {
 
 @pytest.fixture
 def arguments(config: dict[str, Any], tmp_path: Path) -> list[str]:
-    """Two models, one pair, one window."""
+    """One pair, one window, the features of one timeframe alone."""
     small = tmp_path / "small.json"
     strategy = {name: config[name] for name in ("strategy_path", "freqaimodel_path")}
-    small.write_text(json.dumps(SMALL | strategy))
+    few = copy.deepcopy(SMALL)
+    few["freqai"]["feature_parameters"] |= {
+        "include_timeframes": ["1h"],
+        "include_corr_pairlist": [],
+    }
+    small.write_text(json.dumps(few | strategy))
     (tmp_path / "models.json").write_text(json.dumps(FEW_TREES))
     return [
         *("evaluate", "-c", str(ROOT / "config-torch.json"), "-c", str(small)),
