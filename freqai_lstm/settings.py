@@ -76,6 +76,15 @@ class ModelTrainingParameters(_Section):
     trainer_kwargs: TrainerSettings = TrainerSettings()
 
 
+class RidgeSettings(_Section):
+    """``freqai.model_training_parameters`` of :class:`~freqai_lstm.ridge.LinearRegressor`.
+
+    The penalty on the squared coefficients is ``alpha_per_row`` times the training rows.
+    """
+
+    alpha_per_row: float = Field(default=1.0, gt=0)
+
+
 class FeatureParameters(_Section):
     """``freqai.feature_parameters``: FreqAI's keys, and those that shape the labels."""
 

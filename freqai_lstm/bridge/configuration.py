@@ -3,14 +3,14 @@
 import copy
 import difflib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from freqai_lstm.exceptions import SettingsError
-from freqai_lstm.settings import SECONDS_PER_DAY, FreqaiSettings
+from freqai_lstm.settings import SECONDS_PER_DAY, FreqaiSettings, RidgeSettings
 
 # Values for required keys that contradict nothing.
 _HARMLESS: dict[str, Any] = {
@@ -45,9 +45,29 @@ def read_settings(section: Mapping[str, Any], candle_seconds: int) -> FreqaiSett
     if settings is not None:
         problems += _contradictions(settings, candle_seconds)
     if problems or settings is None:
-        lines = "\n  ".join(problems)
-        raise SettingsError(f"The configuration has {len(problems)} problem(s):\n  {lines}")
+        raise _settings_error(problems)
     return settings
+
+
+def read_ridge_settings(section: Mapping[str, Any]) -> RidgeSettings:
+    """Read the settings of ridge regression.
+
+    :param section: ``freqai.model_training_parameters`` of freqtrade's configuration.
+    :raises SettingsError: With a line for every problem.
+    """
+    try:
+        return RidgeSettings.model_validate(section)
+    except ValidationError as error:
+        problems = [
+            _describe(each, RidgeSettings, "freqai.model_training_parameters")
+            for each in error.errors()
+        ]
+        raise _settings_error(problems) from error
+
+
+def _settings_error(problems: Sequence[str]) -> SettingsError:
+    lines = "\n  ".join(problems)
+    return SettingsError(f"The configuration has {len(problems)} problem(s):\n  {lines}")
 
 
 def _validate(section: Mapping[str, Any]) -> tuple[FreqaiSettings | None, list[ErrorDetails]]:
@@ -140,16 +160,23 @@ def _contradictions(settings: FreqaiSettings, candle_seconds: int) -> Iterator[s
         )
 
 
-def _describe(problem: ErrorDetails) -> str:
-    """Return one problem as a line: key path, requirement, what was found."""
-    path = ".".join(["freqai", *(str(part) for part in problem["loc"])])
+def _describe(
+    problem: ErrorDetails, root: type[BaseModel] = FreqaiSettings, at: str = "freqai"
+) -> str:
+    """Return one problem as a line: key path, requirement, what was found.
+
+    :param root: The section that was read.
+    :param at: Its key.
+    """
+    loc = problem["loc"]
+    path = ".".join([at, *(str(part) for part in loc)])
     match problem["type"]:
         case "extra_forbidden":
-            return f"{path}: unknown key{_close_match(problem['loc'])}, was {problem['input']!r}"
+            return f"{path}: unknown key{_close_match(loc, root)}, was {problem['input']!r}"
         case "missing":
             return f"{path}: is required, was missing"
         case "literal_error":
-            reason = _section_of(problem["loc"]).model_fields[str(problem["loc"][-1])].description
+            reason = _section_of(loc, root).model_fields[str(loc[-1])].description
             expected = problem["ctx"]["expected"] + (f" ({reason})" if reason else "")
             return f"{path}: must be {expected}, was {problem['input']!r}"
         case _:
@@ -157,9 +184,9 @@ def _describe(problem: ErrorDetails) -> str:
             return f"{path}: {requirement}, was {problem['input']!r}"
 
 
-def _close_match(loc: tuple[int | str, ...]) -> str:
+def _close_match(loc: tuple[int | str, ...], root: type[BaseModel]) -> str:
     """Return a hint at the known key that an unknown one resembles."""
-    return did_you_mean(str(loc[-1]), _section_of(loc).model_fields)
+    return did_you_mean(str(loc[-1]), _section_of(loc, root).model_fields)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -168,9 +195,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {matches[0]!r}?)" if matches else ""
 
 
-def _section_of(loc: tuple[int | str, ...]) -> type[BaseModel]:
+def _section_of(loc: tuple[int | str, ...], root: type[BaseModel]) -> type[BaseModel]:
     """Return the section that holds the key at a location."""
-    section: type[BaseModel] = FreqaiSettings
+    section = root
     for name in loc[:-1]:
         annotation = section.model_fields[str(name)].annotation
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):

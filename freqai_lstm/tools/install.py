@@ -19,6 +19,7 @@ OVERLAYS = ("config-forecast.json", "config-spot.json")
 DROP_INS = (
     "freqaimodels/PyTorchLSTMRegressor.py",
     "freqaimodels/PyTorchLSTMClassifier.py",
+    "freqaimodels/RidgeRegressor.py",
     "strategies/ExampleLSTMStrategy.py",
 )
 

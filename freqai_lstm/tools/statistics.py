@@ -8,7 +8,7 @@ not independent. Source: Newey and West (1987), with Bartlett weights.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,11 @@ class Estimate:
 
     value: float
     standard_error: float
+
+    def __str__(self) -> str:
+        """Return it for a sentence or a table, without the error where that is not defined."""
+        error = "" if math.isnan(self.standard_error) else f" ± {self.standard_error:.3f}"
+        return "-" if math.isnan(self.value) else f"{self.value:.3f}{error}"
 
     @property
     def p_value(self) -> float:
@@ -109,6 +114,23 @@ def rank_correlation(left: pd.Series, right: pd.Series) -> Statistic:
         rankdata(np.where(undefined, math.nan, values), nan_policy="omit") for values in (x, y)
     ]
     return _correlation(ranks[0], ranks[1], left.index)
+
+
+def rank_correlations(
+    left: pd.DataFrame, right: pd.DataFrame, axis: Literal[0, 1], fewest: int = 2
+) -> pd.Series:
+    """Return Spearman's correlation of each column or row of two frames of the same shape.
+
+    :param axis: 0 for that of each column, 1 for that of each row.
+    :param fewest: Where fewer cells are defined in both, it is NaN; also where one is constant.
+    """
+    defined = left.notna() & right.notna()
+    x, y = (frame.where(defined).rank(axis=axis) for frame in (left, right))
+    across: Literal[0, 1] = 0 if axis else 1
+    x, y = (ranks.sub(ranks.mean(axis=axis), axis=across) for ranks in (x, y))
+    scale = ((x**2).sum(axis=axis) * (y**2).sum(axis=axis)) ** 0.5
+    usable = (defined.sum(axis=axis) >= fewest) & (scale > 0)
+    return (x * y).sum(axis=axis) / scale.where(usable)
 
 
 def _correlation(x: np.ndarray, y: np.ndarray, index: pd.Index) -> Statistic:

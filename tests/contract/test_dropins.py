@@ -12,6 +12,7 @@ from freqtrade.configuration.config_validation import (
 )
 from freqtrade.enums import RunMode
 from freqtrade.freqai.base_models.BasePyTorchRegressor import BasePyTorchRegressor
+from freqtrade.freqai.base_models.BaseRegressionModel import BaseRegressionModel
 from freqtrade.freqai.torch.PyTorchModelTrainer import PyTorchModelTrainer
 from freqtrade.misc import deep_merge_dicts
 from freqtrade.resolvers import StrategyResolver
@@ -39,6 +40,22 @@ def test_model_loads_through_freqtrades_resolver(config: dict[str, Any]) -> None
     assert isinstance(model, BasePyTorchRegressor)
     assert model.dd.model_type == "pytorch"
     assert issubclass(PyTorchLSTMTrainer, PyTorchModelTrainer)
+
+
+def test_ridge_loads_through_freqtrades_resolver(config: dict[str, Any]) -> None:
+    config["freqaimodel"] = "RidgeRegressor"
+    config["freqai"]["model_training_parameters"] = {"alpha_per_row": 0.5}
+    model = FreqaiModelResolver.load_freqaimodel(config)
+    assert type(model).__name__ == "RidgeRegressor"
+    assert isinstance(model, BaseRegressionModel)
+    assert model.settings.alpha_per_row == 0.5
+    config["freqai"]["model_training_parameters"] = {"alpha_per_rows": 1.0, "alpha_per_row": 0}
+    with pytest.raises(SettingsError, match=r"2 problem\(s\)") as error:
+        FreqaiModelResolver.load_freqaimodel(config)
+    path = "freqai.model_training_parameters"
+    assert f"{path}.alpha_per_row: must be greater than 0, was 0" in str(error.value)
+    unknown = f"{path}.alpha_per_rows: unknown key (did you mean 'alpha_per_row'?), was 1.0"
+    assert unknown in str(error.value)
 
 
 def test_strategy_loads_through_freqtrades_resolver(config: dict[str, Any]) -> None:
@@ -178,5 +195,5 @@ def test_settings_know_every_key_of_freqtrades_schema() -> None:
 
 def test_every_file_of_user_data_is_a_drop_in_or_an_overlay() -> None:
     names = {path.name for path in Path(ROOT / "user_data").rglob("*.py")}
-    models = {"PyTorchLSTMRegressor.py", "PyTorchLSTMClassifier.py"}
+    models = {"PyTorchLSTMRegressor.py", "PyTorchLSTMClassifier.py", "RidgeRegressor.py"}
     assert names == {*models, "ExampleLSTMStrategy.py"}

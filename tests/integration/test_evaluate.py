@@ -1,5 +1,6 @@
 """The comparison as a user runs it, through FreqAI and without an exchange."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,14 @@ BTC = PAIRS[0]
 FEW_TREES = {
     "lightgbm": {
         "freqaimodel": "LightGBMRegressorMultiTarget",
-        "model_training_parameters": {"n_estimators": 5, "n_jobs": 1, "verbosity": -1},
+        "model_training_parameters": {"n_estimators": 2, "n_jobs": 1, "verbosity": -1},
     },
     "transformer": {
         "freqaimodel": "PyTorchTransformerRegressor",
         "conv_width": 5,
         "model_training_parameters": {
-            "trainer_kwargs": {"n_steps": None, "n_epochs": 1, "batch_size": 64},
-            "model_kwargs": {"hidden_dim": 16, "n_layer": 1},
+            "trainer_kwargs": {"n_steps": None, "n_epochs": 1, "batch_size": 256},
+            "model_kwargs": {"hidden_dim": 8, "n_layer": 1},
         },
     },
 }
@@ -30,10 +31,15 @@ FEW_TREES = {
 
 @pytest.fixture
 def arguments(config: dict[str, Any], tmp_path: Path) -> list[str]:
-    """Two models, one pair, one window."""
+    """One pair, one window, the features of one timeframe alone."""
     small = tmp_path / "small.json"
     strategy = {name: config[name] for name in ("strategy_path", "freqaimodel_path")}
-    small.write_text(json.dumps(SMALL | strategy))
+    few = copy.deepcopy(SMALL)
+    few["freqai"]["feature_parameters"] |= {
+        "include_timeframes": ["1h"],
+        "include_corr_pairlist": [],
+    }
+    small.write_text(json.dumps(few | strategy))
     (tmp_path / "models.json").write_text(json.dumps(FEW_TREES))
     return [
         *("evaluate", "-c", str(ROOT / "config-torch.json"), "-c", str(small)),
@@ -51,7 +57,7 @@ def test_comparison_runs_every_model_once(
     assert "WALK-FORWARD COMPARISON OF score, 20240210-20240215" in output
     assert "one row late" in output
     figures = json.loads((tmp_path / "out" / "figures.json").read_text(encoding="utf-8"))
-    models = ["lstm", "lightgbm", "transformer", "persistence"]
+    models = ["lstm", "ridge", "lightgbm", "transformer", "persistence"]
     rows = [(row["pair"], row["model"]) for row in figures["rows"] if row["label"] == "score"]
     assert rows == [(BTC, model) for model in models]
     assert {row["label"] for row in figures["rows"]} == {"score", *LABELS}

@@ -8,7 +8,6 @@ models/evaluate-*, so that an interrupted comparison goes on where it was.
 import argparse
 import itertools
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 from freqtrade.exchange import timeframe_to_seconds
 from freqtrade.util import get_progress_tracker
 
-from freqai_lstm.bridge.configuration import read_settings
+from freqai_lstm.bridge.configuration import read_ridge_settings, read_settings
 from freqai_lstm.bridge.offline import load_labelling_strategy
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.files import replacing
@@ -24,36 +23,20 @@ from freqai_lstm.tools import command
 from freqai_lstm.tools.candles import closed_timerange
 from freqai_lstm.tools.cluster import open_pool
 from freqai_lstm.tools.evaluate import plan
-from freqai_lstm.tools.evaluate.comparison import CLASS_FIGURES, FIGURES, Row, Spread, compare
+from freqai_lstm.tools.evaluate.comparison import compare
 from freqai_lstm.tools.evaluate.runs import Runner, finished, keep
+from freqai_lstm.tools.evaluate.tables import print_comparison
 from freqai_lstm.tools.features import open_store
 from freqai_lstm.tools.pool import work_off
 from freqai_lstm.tools.predictions import asked_for
 from freqai_lstm.tools.statistics import plain
 from freqai_lstm.tools.truths import sample_labels
 
-_HEADERS = (
-    *("h", "Pair", "Model", "Correlation", "Gain", "Of a window", "R2"),
-    *("Sign accuracy", "Rank IC", "Rank IC return head"),
-)
-_CLASS_HEADERS = ("h", "Pair", "Model", "Log loss", "Gain", "Brier", "Accuracy")
-_NOTE = """\
-Mean ± standard deviation over seeds, on the candles that all models predicted. Gain: correlation
-less that of persistence (the newest known label taken as the forecast) ± Newey-West standard error.
-Of a window: mean of the correlations within each training window, since one with wild prices can
-decide that over all.
-Rank IC: rank correlation of the prediction, and of the return head, with the return of as many
-candles as the label looks ahead. FreqAI's own Transformer puts each of its predictions one row late
-and predicts 0 for the first conv_width rows of a window; it is compared as it comes."""
-_CLASS_NOTE = """\
-Mean ± standard deviation over seeds, on the candles that all models predicted. Gain: log loss of
-the base rates (how frequent each class was by then) less the model's ± Newey-West error."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     command.add_freqtrade_options(parser)
     parser.add_argument(
-        "--models", nargs="+", metavar="NAME", help="lstm, lightgbm, transformer (all)"
+        "--models", nargs="+", metavar="NAME", help="lstm, ridge, lightgbm, transformer (all)"
     )
     parser.add_argument(
         "--candidates",
@@ -112,14 +95,10 @@ def run_evaluate(args: argparse.Namespace) -> int:
     output.parent.mkdir(parents=True, exist_ok=True)
     sub_runs = plan.plan_sub_runs(config, candidates, args.seeds, horizons)
     costs = _run_all(sub_runs, args, output.with_suffix(".log"))
-    rows = compare(sub_runs)
-    shown = args.labels or asked_for(row.label for row in rows)
-    for label in shown:
-        _print_label(label, [row for row in rows if row.label == label], args.timerange)
-    kinds = {row.is_of_classes for row in rows if row.label in shown}
-    print(
-        "\n".join([*([_NOTE] if False in kinds else ()), *([_CLASS_NOTE] if True in kinds else ())])
-    )
+    comparison = compare(sub_runs)
+    information = comparison.information()
+    shown = args.labels or asked_for(row.label for row in comparison.rows)
+    print_comparison(comparison.rows, information, shown, args.timerange)
     seconds = {candidate.name: _core_seconds(candidate, costs) for candidate in candidates}
     for name, cost in seconds.items():
         print(f"{name}: {cost:.1f} s of a core for a training")
@@ -128,7 +107,8 @@ def run_evaluate(args: argparse.Namespace) -> int:
         "seeds": args.seeds,
         "models": {candidate.name: candidate for candidate in candidates},
         "core_seconds_per_training": seconds,
-        "rows": rows,
+        "rows": comparison.rows,
+        "information": information,
     }
     with replacing(output) as temporary:
         temporary.write_text(json.dumps(plain(content), indent=2) + "\n", encoding="utf-8")
@@ -139,11 +119,13 @@ def run_evaluate(args: argparse.Namespace) -> int:
 def _check_settings(
     config: dict[str, Any], candidates: Sequence[plan.Candidate], horizons: Sequence[int]
 ) -> None:
-    """Refuse settings of the LSTM, before anything is trained.
+    """Refuse settings of this package's models, before anything is trained.
 
     :raises SettingsError: If there are problems.
     """
     for candidate, horizon in itertools.product(candidates, horizons):
+        if candidate.freqaimodel == plan.RIDGE:
+            read_ridge_settings(candidate.parameters)
         if candidate.freqaimodel in plan.OWN:
             features = config["freqai"]["feature_parameters"] | {"label_period_candles": horizon}
             section = config["freqai"] | {
@@ -151,15 +133,6 @@ def _check_settings(
                 "model_training_parameters": candidate.parameters,
             }
             read_settings(section, timeframe_to_seconds(config["timeframe"]))
-
-
-def _print_label(label: str, rows: Sequence[Row], timerange: str) -> None:
-    of_classes = rows[0].is_of_classes
-    command.print_table(
-        f"WALK-FORWARD COMPARISON OF {label}, {timerange}",
-        _CLASS_HEADERS if of_classes else _HEADERS,
-        [_cells(row) for row in rows],
-    )
 
 
 def _run_all(
@@ -191,24 +164,3 @@ def _core_seconds(
 ) -> float:
     own = [cost for sub_run, cost in costs if sub_run.candidate == candidate.name]
     return sum(cost["core_seconds"] for cost in own) / sum(cost["trainings"] for cost in own)
-
-
-def _cells(row: Row) -> list[Any]:
-    first, *others = CLASS_FIGURES if row.is_of_classes else FIGURES
-    digits = 4 if row.is_of_classes else 3
-    gain = f"{row.gain.value:.{digits}f} ± {row.gain.standard_error:.{digits}f}"
-    return [
-        row.horizon,
-        row.pair,
-        row.model,
-        _cell(row.figures[first], digits),
-        "-" if math.isnan(row.gain.standard_error) else gain,
-        *(_cell(row.figures[name], digits) for name in others),
-    ]
-
-
-def _cell(spread: Spread, digits: int) -> str:
-    if math.isnan(spread.mean):
-        return "-"
-    std = "" if math.isnan(spread.std) else f" ± {spread.std:.{digits}f}"
-    return f"{spread.mean:.{digits}f}{std}"

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -10,10 +10,11 @@ import pandas as pd
 from freqai_lstm.score import forward_return
 from freqai_lstm.tools import statistics
 from freqai_lstm.tools.evaluate.plan import SubRun, by_pair_and_horizon
+from freqai_lstm.tools.evaluate.yardsticks import InformationRow, Panel
+from freqai_lstm.tools.information import PERSISTENCE, is_return
 from freqai_lstm.tools.predictions import PairPredictions, Predictions, load_predictions
 from freqai_lstm.tools.truths import Truths
 
-PERSISTENCE = "persistence"
 BASE_RATES = "base rates"
 ALL_PAIRS = "mean"
 FIGURES = (
@@ -68,10 +69,26 @@ class _Scored:
     sign: int = 1
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """What was found of all models.
+
+    ``rows`` are for each horizon, label, pair and model, and of several pairs the mean.
+    ``panels`` are the predictions of each label that is a return, all pairs together.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    panels: list[Panel] = field(default_factory=list)
+
+    def information(self) -> list[InformationRow]:
+        """Return a row for each horizon, label that is a return, and model."""
+        return [row for panel in self.panels for row in panel.rows()]
+
+
 def compare(
     sub_runs: Sequence[SubRun], truths: Truths | None = None, only: str | None = None
-) -> list[Row]:
-    """Return a row for each horizon, label, pair and model, and of several pairs the mean.
+) -> Comparison:
+    """Compare all models on the candles that all of them predicted.
 
     Beside each model with several seeds stands the mean of its predictions over the seeds.
 
@@ -80,31 +97,41 @@ def compare(
     """
     truths = truths or Truths()
     rows: list[Row] = []
+    panels: dict[tuple[int, str], Panel] = {}
     scored: dict[tuple[int, str], dict[str, list[list[_Scored]]]] = {}
     candles: dict[tuple[int, str], int] = {}
     for horizon, pair, runs in by_pair_and_horizon(sub_runs):
         predictions = [load_predictions(run.config, truths, only) for run in runs]
-        for label in predictions[0]:
-            forecasts, compared = _score_pair(label, runs, predictions)
+        for label, [first] in predictions[0].items():
+            forecasts = _forecasts(label, runs, predictions)
             key = (horizon, label)
-            candles[key] = candles.get(key, 0) + compared
+            of_pair = {
+                model: [_score(first, frame) for frame in seeds]
+                for model, seeds in forecasts.items()
+            }
             yardstick = next(reversed(forecasts))
-            for model, seeds in forecasts.items():
-                rows.append(_row(key, pair, model, compared, [seeds], [forecasts[yardstick]]))
+            compared = len(forecasts[yardstick][0])
+            candles[key] = candles.get(key, 0) + compared
+            for model, seeds in of_pair.items():
+                rows.append(_row(key, pair, model, compared, [seeds], [of_pair[yardstick]]))
                 scored.setdefault(key, {}).setdefault(model, []).append(seeds)
+            if key in panels or is_return(first):
+                panel = panels.setdefault(key, Panel(horizon, label, first.horizon))
+                panel.add(pair, first.candles.index, forecasts)
     for key, models in scored.items():
         yardstick = next(reversed(models))
         # The mean over one pair is that pair.
         for model, pairs in models.items() if len(models[yardstick]) > 1 else ():
             rows.append(_row(key, ALL_PAIRS, model, candles[key], pairs, models[yardstick]))
     order = list(dict.fromkeys(row.label for row in rows))
-    return sorted(rows, key=lambda row: (row.horizon, order.index(row.label)))
+    rows.sort(key=lambda row: (row.horizon, order.index(row.label)))
+    return Comparison(rows, [panels[key] for key in sorted(panels, key=lambda key: key[0])])
 
 
-def _score_pair(
+def _forecasts(
     label: str, runs: Sequence[SubRun], predictions: Sequence[Predictions]
-) -> tuple[dict[str, list[_Scored]], int]:
-    """Return the figures of every forecast, seed by seed, the yardstick last, and the candles."""
+) -> dict[str, list[pd.DataFrame]]:
+    """Return the compared candles with every forecast, seed by seed, the yardstick last."""
     pairs = [each[label][0] for each in predictions]
     first = pairs[0]
     common = first.trusted
@@ -117,18 +144,18 @@ def _score_pair(
         )
     forecasts = {}
     for model, seeds in models.items():
-        forecasts[model] = [_score(first, frame) for frame in seeds]
+        forecasts[model] = seeds
         if len(seeds) > 1:
-            forecasts[f"{model}, seeds averaged"] = [_score(first, _average(first, seeds))]
+            forecasts[f"{model}, seeds averaged"] = [_average(first, seeds)]
     known = first.candles[common]
     if first.classes:
         rates = {f"p_{name}": known[f"mean_{name}"] for name in first.classes}
         likeliest = statistics.base_rates(known, first.classes).idxmax(axis=1)
-        forecasts[BASE_RATES] = [_score(first, known.assign(predicted=likeliest, **rates))]
+        forecasts[BASE_RATES] = [known.assign(predicted=likeliest, **rates)]
     else:
         present = known[["window", "true", "present"]].rename(columns={"present": "predicted"})
-        forecasts[PERSISTENCE] = [_score(first, present)]
-    return forecasts, int(common.sum())
+        forecasts[PERSISTENCE] = [present]
+    return forecasts
 
 
 def _score(pair: PairPredictions, compared: pd.DataFrame) -> _Scored:

@@ -17,9 +17,11 @@ from freqtrade.resolvers import StrategyResolver
 from freqai_lstm.bridge.digest import featured_by, package_digest
 from freqai_lstm.bridge.universe import WHITELIST
 from freqai_lstm.exceptions import SettingsError
+from freqai_lstm.tools import information
 from freqai_lstm.tools.candles import stored_candles
 
 LSTM, LSTM_CLASSIFIER = OWN = ("PyTorchLSTMRegressor", "PyTorchLSTMClassifier")
+RIDGE = "RidgeRegressor"
 _FIELDS = {"freqaimodel", "model_training_parameters", "conv_width"}
 # Keys of the freqai section that decide nothing.
 _NAMES = {"identifier", "tuned_on"}
@@ -40,6 +42,10 @@ class Candidate:
     parameters: Mapping[str, Any]
     conv_width: int = 1
 
+    def seeds(self, seeds: Sequence[int]) -> Sequence[int]:
+        """Return the seeds to run it with: the first alone where nothing is drawn at random."""
+        return seeds[:1] if self.freqaimodel == RIDGE else seeds
+
     def seeded_parameters(self, seed: int) -> dict[str, Any]:
         """Return the parameters with a seed, where the model takes one.
 
@@ -54,11 +60,11 @@ class Candidate:
 
 
 def default_candidates(config: Mapping[str, Any], is_of_classes: bool) -> dict[str, Candidate]:
-    """Return the LSTM, two models that come with freqtrade, and the configured one, if another.
+    """Return the LSTM, its yardsticks, and the configured model, if that is another.
 
-    The LSTM is as configured, or has its defaults where another model is. LightGBM has its own
-    defaults; the Transformer those of FreqAI's documentation, with the LSTM's window and as many
-    epochs.
+    LSTM and ridge are as configured, or have their defaults where another model is. LightGBM has
+    its own defaults; the Transformer those of FreqAI's documentation, with the LSTM's window and as
+    many epochs.
 
     :param config: freqtrade's configuration.
     :param is_of_classes: Whether the strategy's label is one of classes, not a number.
@@ -66,6 +72,7 @@ def default_candidates(config: Mapping[str, Any], is_of_classes: bool) -> dict[s
     configured = config.get("freqaimodel") or LSTM
     parameters = config["freqai"].get("model_training_parameters", {})
     lstm = parameters if configured in OWN else {}
+    ridge = parameters if configured == RIDGE else {}
     window = lstm.get("model_kwargs", {}).get("window_size", 5)
     transformer = {
         "learning_rate": 3e-4,
@@ -81,6 +88,7 @@ def default_candidates(config: Mapping[str, Any], is_of_classes: bool) -> dict[s
     else:
         found = [
             Candidate("lstm", LSTM, lstm),
+            Candidate(information.RIDGE, RIDGE, ridge),
             Candidate("lightgbm", "LightGBMRegressorMultiTarget", lightgbm),
             Candidate("transformer", "PyTorchTransformerRegressor", transformer, window),
         ]
@@ -161,8 +169,12 @@ def plan_sub_runs(
     """
     digests = digests or Digests(config)
     pairs = config["exchange"]["pair_whitelist"]
-    planned = itertools.product(horizons, pairs, candidates, seeds)
-    return [_sub_run(config, digests, *one) for one in planned]
+    planned = itertools.product(horizons, pairs, candidates)
+    return [
+        _sub_run(config, digests, horizon, pair, candidate, seed)
+        for horizon, pair, candidate in planned
+        for seed in candidate.seeds(seeds)
+    ]
 
 
 def _sub_run(
@@ -220,7 +232,7 @@ class Digests:
 
         Of the strategy that is what makes features and labels: trading rules do not count.
         """
-        return self._strategy + (package_digest() if candidate.freqaimodel in OWN else "")
+        return self._strategy + (package_digest() if candidate.freqaimodel in (*OWN, RIDGE) else "")
 
     def candles(self, pair: str) -> str:
         """Return the digest of all candles that a pair's features are made of.

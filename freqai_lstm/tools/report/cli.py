@@ -22,6 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="freqtrade's result with the trades (the newest that matches in backtest_results)",
     )
     parser.add_argument(
+        "--ridge",
+        metavar="IDENTIFIER",
+        help="of the same backtest with RidgeRegressor, to judge the forecast of returns by",
+    )
+    parser.add_argument(
         "-o",
         "--output",
         type=Path,
@@ -37,7 +42,7 @@ def run_report(args: argparse.Namespace) -> int:
     :raises SkillError: If the backtest left no predictions, or the given result is of another one.
     """
     config = freqai_configuration({**vars(args), "backtest_result": None, "output": None})
-    report = gather_report(config, args.backtest_result)
+    report = gather_report(config, args.backtest_result, args.ridge)
     name = f"report-{report.identifier}-{report.timerange}.html"
     page = args.output or Path(config["user_data_dir"]) / "plot" / name
     page.parent.mkdir(parents=True, exist_ok=True)

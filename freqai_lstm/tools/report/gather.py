@@ -16,6 +16,7 @@ from freqai_lstm.model.training import TrainingHistory
 from freqai_lstm.score import Signals
 from freqai_lstm.tools.predictions import (
     PairPredictions,
+    Predictions,
     asked_for,
     load_predictions,
     strategy_signals,
@@ -36,6 +37,7 @@ from freqai_lstm.tools.report.figures import (
     pair_figures,
 )
 from freqai_lstm.tools.report.money import TradingResult, load_trades
+from freqai_lstm.tools.report.returns import ReturnFigures, return_figures, return_verdict
 from freqai_lstm.tools.report.verdicts import Verdict
 from freqai_lstm.tools.skill import Skill, pair_skill
 from freqai_lstm.tools.truths import SCORE, Truths
@@ -76,12 +78,16 @@ class PairReport:
 
 @dataclass(frozen=True)
 class LabelReport:
-    """What is known of a label that a trader asks about."""
+    """What is known of a label that a trader asks about.
+
+    ``returns`` is what is known of a return, None of another label.
+    """
 
     label: str
     horizon: int
     classes: Sequence[str]
     overall: OverallFigures | OverallClassFigures
+    returns: ReturnFigures | None
     verdicts: Sequence[Verdict]
     pairs: Sequence[PairReport]
 
@@ -110,15 +116,23 @@ class BacktestReport:
     missing_pairs: Sequence[str]
 
 
-def gather_report(config: Mapping[str, Any], result_file: Path | None = None) -> BacktestReport:
+def gather_report(
+    config: Mapping[str, Any], result_file: Path | None = None, ridge: str | None = None
+) -> BacktestReport:
     """Return the report of a finished backtest.
 
     :param config: freqtrade's configuration, with the backtest's ``timerange``.
     :param result_file: freqtrade's result of it; the newest that matches if omitted.
+    :param ridge: The ``identifier`` of the same backtest with ridge regression, if there is one.
     :raises SkillError: If the backtest left no predictions, or the given result is of another one.
     """
     truths = Truths()
     predictions = load_predictions(config, truths)
+    linear: Predictions = {}
+    if ridge is not None:
+        linear = load_predictions(
+            dict(config, freqai=config["freqai"] | {"identifier": ridge}), truths
+        )
     strategy = truths.strategy(config)
     asked = asked_for(predictions)
     signals = strategy_signals(strategy) if SCORE in predictions else None
@@ -140,7 +154,10 @@ def gather_report(config: Mapping[str, Any], result_file: Path | None = None) ->
             *(verdicts.money_verdicts(trading) if isinstance(trading, TradingResult) else ()),
         ],
         trading=trading,
-        labels=[_label_report(label, predictions[label], signals, expected) for label in asked],
+        labels=[
+            _label_report(label, predictions[label], linear.get(label, ()), signals, expected)
+            for label in asked
+        ],
         components={
             label: [pair_skill(pair) for pair in of_label]
             for label, of_label in predictions.items()
@@ -154,12 +171,14 @@ def gather_report(config: Mapping[str, Any], result_file: Path | None = None) ->
 def _label_report(
     label: str,
     pairs: Sequence[PairPredictions],
+    ridge: Sequence[PairPredictions],
     signals: Signals | None,
     expected_windows: Mapping[str, int],
 ) -> LabelReport:
     horizon, classes = max(pair.horizon for pair in pairs), pairs[0].classes
     overall: OverallFigures | OverallClassFigures
     figures: Sequence[PairFigures | ClassFigures]
+    returns = return_figures(pairs, ridge)
     if classes:
         overall, figures = overall_class_figures(pairs), [*map(class_figures, pairs)]
         judged = verdicts.class_verdicts(overall, label, len(pairs))
@@ -167,11 +186,14 @@ def _label_report(
         numbers = [pair_figures(pair, signals) for pair in pairs]
         overall, figures = overall_figures(pairs), numbers
         judged = verdicts.overall_verdicts(overall, numbers, label, horizon)
+        if returns:
+            judged.append(return_verdict(returns.judged, label))
     return LabelReport(
         label,
         horizon,
         classes,
         overall,
+        returns,
         judged,
         [
             PairReport(

@@ -17,6 +17,7 @@ from freqai_lstm.tools.report.classes import ClassFigures
 from freqai_lstm.tools.report.figures import RETURN_HORIZONS, OverallFigures, PairFigures
 from freqai_lstm.tools.report.gather import BacktestReport, LabelReport, PairReport
 from freqai_lstm.tools.report.money import TRADE_COLUMNS, TradingResult
+from freqai_lstm.tools.report.returns import MODEL, ReturnFigures
 from freqai_lstm.tools.statistics import Estimate, plain
 
 _NONE = "-"
@@ -92,6 +93,14 @@ def _label_plots(label: LabelReport) -> Iterator[tuple[str, str]]:
         "Rank correlation with forward returns, mean over pairs",
         _embedded(plots.rank_ic_plot(series)),
     )
+    if label.returns is not None:
+        known = label.returns.known
+        yield "Rank correlation of each month", _embedded(plots.monthly_ic_plot(known))
+        if label.returns.judged[MODEL].figures.candles:
+            yield (
+                "Rank correlation over the pairs, summed up",
+                _embedded(plots.cumulative_ic_plot(known)),
+            )
 
 
 def _pair_plots(
@@ -165,9 +174,17 @@ def write_json(report: BacktestReport, file: Path) -> None:
 def _plain_label(label: LabelReport) -> dict[str, Any]:
     names = ("horizon", "classes", "overall", "verdicts")
     return {name: plain(getattr(label, name)) for name in names} | {
+        "returns": _plain_returns(label.returns) if label.returns else None,
         "pairs": [
             plain(vars(one.figures)) | {"verdicts": plain(one.verdicts)} for one in label.pairs
-        ]
+        ],
+    }
+
+
+def _plain_returns(returns: ReturnFigures) -> dict[str, Any]:
+    return {
+        name: plain(judgement) | {"months": plain(returns.known[name].months.to_dict())}
+        for name, judgement in returns.judged.items()
     }
 
 

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from freqai_lstm.score import Signals
+from freqai_lstm.tools.information import Information
 from freqai_lstm.tools.predictions import PairPredictions
 from freqai_lstm.tools.report.figures import ALL_LABELS, PairFigures, coverage
 from freqai_lstm.tools.report.gather import TrainingCurve
@@ -18,6 +19,7 @@ LINE_POINTS = 2000
 SCATTER_POINTS = 1000
 
 MODEL, PERSISTENCE, TRUTH, RETURN_HEAD = "#1f5fbf", "#c2570c", "#6b7280", "#0f7b4f"
+_COLOURS = {"model": MODEL, "persistence": PERSISTENCE, "ridge": TRUTH}
 _WINDOW_COLOURS = ("#1f5fbf", "#c2570c", "#0f7b4f", "#8a3ffc", "#9f1853", "#006d75", "#7a5c00")
 _ERROR_BARS = 1.96
 
@@ -55,22 +57,39 @@ def correlation_plot(pairs: Sequence[PairFigures]) -> go.Figure:
     return figure
 
 
+def monthly_ic_plot(known: Mapping[str, Information]) -> go.Figure:
+    """Draw the rank correlations of each month, mean over pairs."""
+    figure = _figure("", "rank correlation")
+    for name, each in known.items():
+        figure.add_bar(name=name, x=each.months.index, y=each.months, marker_color=_COLOURS[name])
+    figure.update_xaxes(type="category")
+    return figure
+
+
+def cumulative_ic_plot(known: Mapping[str, Information]) -> go.Figure:
+    """Draw the sums of the candles' rank correlations over the pairs."""
+    lines = {name: (_COLOURS[name], each.over_pairs.cumsum()) for name, each in known.items()}
+    return _lines(lines, "sum over the candles so far")
+
+
 def equity_plot(result: TradingResult) -> go.Figure:
     """Draw the account and the value of buying and holding, both on every candle."""
-    return _two_lines(result.equity, result.held, "value, 1 at the start")
+    lines = {"strategy": (MODEL, result.equity), "buy and hold": (TRUTH, result.held)}
+    return _lines(lines, "value, 1 at the start")
 
 
 def drawdown_plot(result: TradingResult) -> go.Figure:
     """Draw how far the account and the holding are below their highest value so far."""
-    falls = result.drawdown
-    figure = _two_lines(falls["strategy"], falls["held"], "below the highest so far")
+    strategy, held = result.drawdown["strategy"], result.drawdown["held"]
+    lines = {"strategy": (MODEL, strategy), "buy and hold": (TRUTH, held)}
+    figure = _lines(lines, "below the highest so far")
     figure.update_yaxes(tickformat=".0%")
     return figure
 
 
-def _two_lines(strategy: pd.Series, held: pd.Series, y_title: str) -> go.Figure:
+def _lines(lines: Mapping[str, tuple[str, pd.Series]], y_title: str) -> go.Figure:
     figure = _figure("", y_title)
-    for name, series, colour in (("strategy", strategy, MODEL), ("buy and hold", held, TRUTH)):
+    for name, (colour, series) in lines.items():
         drawn = extremes(series, LINE_POINTS)
         figure.add_scatter(name=name, x=drawn.index, y=drawn, line={"color": colour})
     return figure

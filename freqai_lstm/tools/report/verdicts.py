@@ -89,7 +89,7 @@ def class_verdicts(overall: classes.OverallClassFigures, label: str, pairs: int)
     """Judge the probabilities of classes against the base rates."""
     found = (
         f"on average over {pairs} pair(s) the log loss of {label} is {overall.log_loss:.4f}, that "
-        f"of the base rates {overall.base_log_loss:.4f}, the difference {_pm(overall.gain)}; "
+        f"of the base rates {overall.base_log_loss:.4f}, the difference {overall.gain}; "
         f"{_pct(overall.accuracy)} of the classes are right, {_pct(overall.base_rate)} by always "
         f"saying the most frequent one"
     )
@@ -151,7 +151,7 @@ def _label_verdict(
     where: str,
 ) -> Verdict:
     """Judge the forecast of a label against chance, and ahead of time against persistence."""
-    found = f"{where} the correlation of the prediction with {named} is {_pm(correlation)}"
+    found = f"{where} the correlation of the prediction with {named} is {correlation}"
     if not (correlation.differs_from_zero and correlation.value > 0):
         return Verdict(
             "warning",
@@ -169,7 +169,7 @@ def _label_verdict(
             f"Nowcast: {found}. The candle already shows it, so this is what the network "
             f"must reach, and no sign that the market can be predicted.",
         )
-    compared = f"persistence reaches {_pm(persistence)}, the difference is {_pm(gain)}"
+    compared = f"persistence reaches {persistence}, the difference is {gain}"
     if not gain.differs_from_zero:
         return Verdict(
             "warning",
@@ -193,7 +193,7 @@ def _returns_verdict(what: str, rank_ic: Mapping[int, Estimate]) -> Verdict:
             f"{horizons} candles is not distinguishable from 0 at the level of "
             f"{100 * SIGNIFICANCE:g} %, shared among {len(rank_ic)} tests.",
         )
-    listed = ", ".join(f"{_pm(ic)} over {ahead} candle(s)" for ahead, ic in found.items())
+    listed = ", ".join(f"{ic} over {ahead} candle(s)" for ahead, ic in found.items())
     against = all(ic.value < 0 for ic in found.values())
     return Verdict(
         "warning" if any(ic.value < 0 for ic in found.values()) else "good",
@@ -225,7 +225,7 @@ def _spread_verdicts(spreads: Mapping[str, figures.SpreadFigures], label: str) -
         yield Verdict("warning", f"Spread too large, badly calibrated: {found}.")
     else:
         yield Verdict("plain", f"Spread of the size of the errors: {found}.")
-    ranks = f"the rank correlation of the spread of the {label} with its error is {_pm(rank)}"
+    ranks = f"the rank correlation of the spread of the {label} with its error is {rank}"
     if rank.differs_from_zero and rank.value >= _TELLING:
         yield Verdict("good", f"Errors are larger where the spread is: {ranks}.")
     else:
@@ -287,10 +287,6 @@ def _overlap(first: str, second: str) -> bool:
     return bool(
         one.startts < (other.stopts or math.inf) and other.startts < (one.stopts or math.inf)
     )
-
-
-def _pm(estimate: Estimate) -> str:
-    return f"{estimate.value:.3f} ± {estimate.standard_error:.3f}"
 
 
 def _pct(share: float) -> str:

@@ -224,7 +224,7 @@ class Search:
 
     def _compare(self, runs: list[SubRun]) -> list[Row]:
         """Compare runs on the label that counts."""
-        return compare(runs, self._truths, self.plan.label)
+        return compare(runs, self._truths, self.plan.label).rows
 
 
 class _Walk:

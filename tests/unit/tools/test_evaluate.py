@@ -2,8 +2,10 @@
 
 import copy
 import json
+import shutil
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -29,11 +31,12 @@ from freqai_lstm.tools.evaluate.plan import (
     read_candidates,
 )
 from freqai_lstm.tools.evaluate.runs import finished, keep
+from freqai_lstm.tools.evaluate.tables import print_comparison
 from freqai_lstm.tools.predictions import load_predictions
 from freqai_lstm.tools.walk import Outcome
 from tests.conftest import ROOT
 
-BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
+BTC, ETH, SOL = "BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT"
 
 
 @pytest.fixture
@@ -42,7 +45,9 @@ def candidates(config: dict[str, Any]) -> list[Candidate]:
 
 
 def test_models_of_the_default_comparison(candidates: list[Candidate]) -> None:
-    lstm, lightgbm, transformer = candidates
+    lstm, ridge, lightgbm, transformer = candidates
+    assert [each.seeds([3, 4]) for each in (lstm, ridge)] == [[3, 4], [3]]
+    assert ridge.seeded_parameters(7) == {}
     assert lstm.seeded_parameters(7)["trainer_kwargs"]["seed"] == 7
     assert lstm.seeded_parameters(7)["model_kwargs"] == lstm.parameters["model_kwargs"]
     assert "seed" not in lstm.parameters["trainer_kwargs"]
@@ -53,7 +58,7 @@ def test_models_of_the_default_comparison(candidates: list[Candidate]) -> None:
 def test_models_are_chosen_by_name(candidates: list[Candidate]) -> None:
     known = {candidate.name: candidate for candidate in candidates}
     assert choose_candidates(known, None) == candidates
-    assert choose_candidates(known, ["lightgbm"]) == [candidates[1]]
+    assert choose_candidates(known, ["lightgbm"]) == [candidates[2]]
     with pytest.raises(SettingsError, match=r"--models: must be of lstm, .*, was lstn"):
         choose_candidates(known, ["lstn"])
 
@@ -87,7 +92,7 @@ def test_each_run_has_an_identifier_of_its_own(
     config: dict[str, Any], candidates: list[Candidate]
 ) -> None:
     runs = plan_sub_runs(config, candidates, [1, 2], [1, 4])
-    assert len({run.identifier for run in runs}) == len(runs) == 3 * 2 * 2 * 3
+    assert len({run.identifier for run in runs}) == len(runs) == (3 * 2 + 1) * 2 * 3
     assert runs[0].identifier.startswith("evaluate-lstm-h1-s1-btc-")
     assert runs[0].config["exchange"]["pair_whitelist"] == [BTC]
     assert runs[-1].config["freqai"]["feature_parameters"]["label_period_candles"] == 4
@@ -171,14 +176,14 @@ def test_unknown_strategy_is_named(config: dict[str, Any], candidates: list[Cand
         plan_sub_runs(config, candidates, [1], [1])
 
 
-def test_code_of_the_package_counts_for_its_own_model_alone(
+def test_code_of_the_package_counts_for_its_own_models_alone(
     config: dict[str, Any], candidates: list[Candidate], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = [identifiers(config, candidate) for candidate in candidates]
     monkeypatch.setattr("freqai_lstm.tools.evaluate.plan.package_digest", lambda: "another")
-    lstm, *others = (identifiers(config, candidate) for candidate in candidates)
-    assert not set(lstm) & set(before[0])
-    assert others == before[1:]
+    lstm, ridge, *others = (identifiers(config, candidate) for candidate in candidates)
+    assert not {*lstm, *ridge} & {*before[0], *before[1]}
+    assert others == before[2:]
 
 
 def test_missing_candles_are_named(config: dict[str, Any], candidates: list[Candidate]) -> None:
@@ -216,7 +221,7 @@ def row_of(rows: list[Row], pair: str, model: str) -> Row:
 
 
 def test_model_that_knows_something_ranks_above_guessing(sub_runs: list[SubRun]) -> None:
-    rows = compare(sub_runs, only="score")
+    rows = compare(sub_runs, only="score").rows
     models = ["half", "half, seeds averaged", "guess", PERSISTENCE]
     assert [(row.pair, row.model) for row in rows] == [
         (pair, model) for pair in (BTC, ETH, "mean") for model in models
@@ -250,7 +255,7 @@ def test_correlation_of_a_window_is_the_mean_over_the_windows(sub_runs: list[Sub
     assert _window_correlation(rows) == pytest.approx(np.mean(expected))
     assert rows["predicted"].corr(rows["true"]) < expected[1] / 2
     assert np.isnan(_window_correlation(rows.assign(true=1.0)))
-    [row] = [row for row in compare([run], only="score") if row.model == run.candidate]
+    [row] = [row for row in compare([run], only="score").rows if row.model == run.candidate]
     assert row.figures["window_correlation"].mean == pytest.approx(
         _window_correlation(rows.assign(true=pair.candles["true"]))
     )
@@ -261,11 +266,64 @@ def test_models_are_compared_on_the_candles_that_all_predicted(sub_runs: list[Su
     for file in (folder / "backtesting_predictions").iterdir():
         rows = pd.read_feather(file)
         rows.assign(do_predict=(rows.index >= 100).astype(int)).to_feather(file)
-    rows = compare(sub_runs)
+    rows = compare(sub_runs).rows
     assert {row.label for row in rows} >= {"score", "&-score_w0", "&-score_w8"}
     assert {row.candles for row in rows if row.pair == BTC} == {40}
     assert {row.candles for row in rows if row.pair == ETH} == {240}
     assert {row.candles for row in rows if row.pair == "mean"} == {280}
+
+
+def of_three_pairs(sub_runs: list[SubRun]) -> list[SubRun]:
+    """Give the runs of the first pair to a third one as well, and call guessing ridge."""
+    more = []
+    for run in sub_runs:
+        if run.pair == BTC:
+            config = copy.deepcopy(dict(run.config))
+            config["exchange"]["pair_whitelist"] = [SOL]
+            folder = identifier_folder(config) / "backtesting_predictions"
+            for file in [*folder.iterdir()]:
+                shutil.copy(file, folder / file.name.replace("_btc_", "_sol_"))
+            more.append(replace(run, pair=SOL, config=config))
+    names = {"guess": "ridge"}
+    return [
+        replace(run, candidate=names.get(run.candidate, run.candidate)) for run in sub_runs + more
+    ]
+
+
+def test_information_on_returns_stands_beside_ridge_and_persistence(
+    sub_runs: list[SubRun], capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = of_three_pairs(sub_runs)
+    comparison = compare(runs, only=RETURN_LABEL)
+    rows = {row.model: row for row in comparison.information()}
+    assert list(rows) == ["half", "half, seeds averaged", "ridge", PERSISTENCE]
+    half, ridge = rows["half"].judgement, rows["ridge"].judgement
+    assert (rows["half"].label, rows["half"].horizon) == (RETURN_LABEL, 6)
+    assert len(rows["half"].seeds) == 2
+    assert half.figures.cross_sectional.value == pytest.approx(np.mean(rows["half"].seeds))
+    assert half.figures.candles == ridge.figures.candles > 200
+    assert list(half.less) == ["ridge", PERSISTENCE]
+    difference = half.figures.cross_sectional.value - ridge.figures.cross_sectional.value
+    assert half.less["ridge"].cross_sectional.value == pytest.approx(difference)
+    assert (half.is_skilled, ridge.is_skilled) == (False, None)
+    of_ridge = [
+        load_predictions(run.config, only=RETURN_LABEL)[RETURN_LABEL][0]
+        for run in runs
+        if run.candidate == "ridge"
+    ]
+    both = [
+        pd.DataFrame({pair.pair: pair.candles[name].where(pair.trusted) for pair in of_ridge})
+        for name in ("predicted", "true")
+    ]
+    by_hand = both[0].corrwith(both[1], axis=1, method="spearman").mean()
+    assert ridge.figures.cross_sectional.value == pytest.approx(by_hand)
+
+    print_comparison(comparison.rows, comparison.information(), [RETURN_LABEL], "20240210-20240220")
+    output = capsys.readouterr().out
+    assert f"INFORMATION ON {RETURN_LABEL}, 20240210-20240220" in output
+    assert str(half.less["ridge"].cross_sectional) in output
+    assert "What beats LightGBM alone is no skill" in output
+    assert compare(runs[:1], only="score").information() == []
 
 
 def outcome_of(run: SubRun) -> Outcome:
@@ -288,11 +346,11 @@ def ended(result: Outcome | BaseException) -> "Future[Outcome]":
 
 def test_finished_run_is_kept_with_its_cost(sub_runs: list[SubRun]) -> None:
     run = sub_runs[0]
-    before = [row for row in compare(sub_runs) if row.pair == BTC]
+    before = [row for row in compare(sub_runs).rows if row.pair == BTC]
     assert finished(run) is None
     assert keep(run, ended(outcome_of(run))) == {"trainings": 2, "core_seconds": 1.5}
     assert finished(run) == {"trainings": 2, "core_seconds": 1.5}
-    assert repr([row for row in compare(sub_runs) if row.pair == BTC]) == repr(before)
+    assert repr([row for row in compare(sub_runs).rows if row.pair == BTC]) == repr(before)
 
 
 def test_run_with_a_failed_training_is_refused_and_tried_again(sub_runs: list[SubRun]) -> None:

@@ -27,6 +27,7 @@ def test_every_shipped_file_is_copied(folder: Path) -> None:
         "config-torch.json",
         "freqaimodels/PyTorchLSTMRegressor.py",
         "freqaimodels/PyTorchLSTMClassifier.py",
+        "freqaimodels/RidgeRegressor.py",
         STRATEGY,
     }
 

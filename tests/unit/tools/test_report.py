@@ -1,6 +1,8 @@
 """The report of a finished backtest, from predictions whose skill is known."""
 
+import copy
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,13 +13,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from unit_predictions import LABELS, STARTS, Store
+from unit_predictions import LABELS, STARTS, Store, prediction_store
 
 from freqai_lstm.cli import parse_arguments
 from freqai_lstm.score import RETURN_LABEL, Signals, spread_columns
+from freqai_lstm.tools.information import Figures, Judgement
 from freqai_lstm.tools.report.gather import BacktestReport, gather_report
 from freqai_lstm.tools.report.page import write_json, write_page
 from freqai_lstm.tools.report.plots import extremes
+from freqai_lstm.tools.report.returns import return_verdict
 from freqai_lstm.tools.report.verdicts import overall_verdicts, tuning_verdicts
 from freqai_lstm.tools.statistics import Estimate
 
@@ -213,6 +217,78 @@ def test_return_head_is_judged_where_there_is_one(
     write_page(report, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.count("<td>return head</td>") == 2
+    [returns] = [label for label in report.labels if label.label == RETURN_LABEL]
+    assert returns.returns is not None
+    assert "Rank IC: what is known of &amp;-return" in page
+    # One pair has no cross section to sum up.
+    assert "<h3>Rank correlation of each month</h3>" in page
+    assert "summed up</h3>" not in page
+    assert "report --ridge" in returns.verdicts[-1].text
+
+
+def test_forecast_of_returns_is_judged_beside_a_backtest_of_ridge(
+    forecast: dict[str, Any], store: Store, candles: Callable[..., pd.DataFrame], tmp_path: Path
+) -> None:
+    forecast["freqai"]["feature_parameters"]["return_head"] = True
+    linear = copy.deepcopy(forecast)
+    linear["freqai"]["identifier"] = "ridge"
+    store_ridge = prediction_store(linear, candles)
+    for seed, pair in enumerate(forecast["exchange"]["pair_whitelist"]):
+        closes = candles(pair).set_index("date")["close"]
+        known = (closes.shift(-6) / closes - 1).fillna(0.0).rename(RETURN_LABEL)
+        guessed = known.sample(frac=1.0, random_state=seed).set_axis(known.index)
+        store(pair, lambda rows, known=known: rows.join(known, on="date"), ahead=6)
+        store_ridge(pair, lambda rows, known=guessed: rows.join(known, on="date"), ahead=6)
+    report = gather_report(forecast, ridge="ridge")
+    [label] = [label for label in report.labels if label.label == RETURN_LABEL]
+    assert label.verdicts[-1].tone == "good"
+    assert label.verdicts[-1].text.startswith("Skill: the cross-sectional rank IC of the predicted")
+    write_page(report, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<h3>Rank correlation over the pairs, summed up</h3>" in page
+    assert "<td>ridge</td>" in page
+    write_json(report, tmp_path / "page.json")
+    loaded = json.loads((tmp_path / "page.json").read_text(encoding="utf-8"))
+    returns = loaded["labels"][RETURN_LABEL]["returns"]
+    assert list(returns) == ["model", "ridge", "persistence"]
+    assert returns["model"]["is_skilled"] is True
+    # In units of ATR the pairs rank a little differently.
+    assert returns["model"]["figures"]["cross_sectional"]["value"] > 0.7
+    assert list(returns["model"]["months"]) == ["2024-02"]
+    assert loaded["labels"]["score"]["returns"] is None
+
+
+@pytest.mark.parametrize(
+    ("own", "ridge", "persistence", "tone", "text"),
+    [
+        (0.05, 0.02, 0.03, "good", "Skill: "),
+        (0.05, 0.005, 0.03, "warning", "No skill: "),
+        (0.05, -0.02, 0.005, "warning", "No skill: "),
+        (0.005, 0.02, 0.03, "warning", "Nothing known of &-return: "),
+        (0.05, None, 0.03, "plain", "Not judged yet: "),
+    ],
+)
+def test_skill_on_returns_is_what_neither_ridge_nor_persistence_knows(
+    own: float, ridge: float | None, persistence: float, tone: str, text: str
+) -> None:
+    def figures(value: float) -> Figures:
+        nothing = Estimate(math.nan, math.nan)
+        return Figures(nothing, nothing, Estimate(value, 0.005), months=3, candles=2000)
+
+    yardsticks = {"ridge": ridge, "persistence": persistence}
+    less = {name: figures(value) for name, value in yardsticks.items() if value is not None}
+    is_skilled = None
+    if ridge is not None:
+        is_skilled = all(value > 0.01 for value in (own, ridge, persistence))
+    verdict = return_verdict({"model": Judgement(figures(own), less, is_skilled)}, RETURN_LABEL)
+    assert verdict.tone == tone
+    assert verdict.text.startswith(f"{text}the cross-sectional rank IC of the predicted &-return")
+    assert ("less ridge's" in verdict.text) == (ridge is not None)
+    if ridge is not None and text == "No skill: ":
+        unbeaten = [
+            name for name, value in yardsticks.items() if value is not None and value < 0.01
+        ]
+        assert verdict.text.endswith(f"It must know more than {' and '.join(unbeaten)}.")
 
 
 def with_errors(spread: float, *, known: bool = True) -> Callable[[pd.DataFrame], pd.DataFrame]:
