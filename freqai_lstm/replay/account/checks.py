@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from freqai_lstm.replay.account.brackets import brackets, largest_notional
-from freqai_lstm.replay.account.orders import Order, OrderRequest, StopOrder, StopRequest
+from freqai_lstm.replay.account.orders import Order, OrderRequest, StopOrder
 from freqai_lstm.replay.account.positions import Position
 from freqai_lstm.replay.account.refusals import RefusalError
 from freqai_lstm.replay.market import Listing
@@ -46,11 +46,8 @@ def check_client_id(client_id: str, others: Iterable[Order | StopOrder]) -> None
     :param others: The open orders, or stop orders.
     :raises RefusalError: If one has that name.
     """
-    for other in others if client_id else ():
-        request = other.request
-        order = request.order if isinstance(request, StopRequest) else request
-        if order.client_id == client_id:
-            raise RefusalError(-4116, "ClientOrderId is duplicated.")
+    if client_id in [other.name for other in others]:
+        raise RefusalError(-4116, "ClientOrderId is duplicated.")
 
 
 def check_notional(request: OrderRequest, listing: Listing, price: Decimal) -> None:

@@ -110,6 +110,11 @@ class Order:
         self.update_ms = self.time_ms
 
     @property
+    def name(self) -> str:
+        """The client's name of it, or one that the exchange gave it."""
+        return self.request.client_id or f"web_{self.id}"
+
+    @property
     def is_open(self) -> bool:
         return self.status in OPEN
 
@@ -142,6 +147,11 @@ class StopOrder:
 
     def __post_init__(self) -> None:
         self.update_ms = self.time_ms
+
+    @property
+    def name(self) -> str:
+        """The client's name of it, or one that the exchange gave it."""
+        return self.request.order.client_id or f"web_{self.id}"
 
     @property
     def is_open(self) -> bool:
