@@ -88,24 +88,19 @@ def test_a_signal_ends_the_command_cleanly(tmp_path: Path, number: signal.Signal
     assert os.listdir(tmp_path) == ["ready"]  # noqa: PTH208
 
 
-def test_the_command_takes_faults(tmp_path: Path) -> None:
-    ready_file = tmp_path / "ready"
-    with replay_process(ready_file, "--fault", "http_5xx,path=ping", "--fault", "dropped,path=-"):
+def test_the_command_takes_faults_and_orders_and_says_what_those_are(tmp_path: Path) -> None:
+    ready_file, overlay = tmp_path / "ready", tmp_path / "overlay.json"
+    arguments = ["--fault", "http_5xx,path=ping", "--fault", "dropped,path=-", "--orders", "--live"]
+    arguments += ["--deposit", "500", "--overlay", str(overlay), "--end", "20240331"]
+    with replay_process(ready_file, *arguments) as process:
         url = f"http://127.0.0.1:{int(ready_file.read_text())}"
         assert requests.get(f"{url}/fapi/v1/ping", timeout=5).status_code == 503
         faults = requests.get(f"{url}/replay/status", timeout=5).json()["faults"]
-    assert [(entry["kind"], entry["hits"]) for entry in faults] == [("http_5xx", 1), ("dropped", 0)]
-
-
-def test_the_command_takes_orders_and_says_what_that_is(tmp_path: Path) -> None:
-    ready_file, overlay = tmp_path / "ready", tmp_path / "overlay.json"
-    arguments = ["--orders", "--live", "--deposit", "500", "--overlay", str(overlay)]
-    with replay_process(ready_file, *arguments, "--end", "20240331") as process:
-        url = f"http://127.0.0.1:{int(ready_file.read_text())}"
         unsigned = requests.get(f"{url}/fapi/v3/account", timeout=5)
-        assert (unsigned.status_code, unsigned.json()["code"]) == (401, -2014)
         process.terminate()
         output, _ = process.communicate(timeout=10)
+    assert [(entry["kind"], entry["hits"]) for entry in faults] == [("http_5xx", 1), ("dropped", 0)]
+    assert (unsigned.status_code, unsigned.json()["code"]) == (401, -2014)
     assert "This is a simulation: 500 USDT of made-up money." in output
     document = json.loads(overlay.read_text())
     assert document["dry_run"] is False
