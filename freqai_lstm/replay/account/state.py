@@ -150,11 +150,11 @@ class AccountState:
         )
 
     def market_price(self, listing: Listing, price: PriceKind = "last") -> Decimal:
-        """Tell a price at the moment of the account, on a tick."""
+        """Tell a price at the moment of the account; the last price is on a tick."""
         here = self.paths.of(listing.symbol, price).at(self.time_ms)
         if here is None:
             here = self.feed.last_price(listing.symbol, price)
-        return Decimal(f"{here:.{listing.price_decimals}f}")
+        return Decimal(f"{here:.{8 if price == 'mark' else listing.price_decimals}f}")
 
     def book(
         self, kind: IncomeKind, position: Position, amount: Decimal, fill_id: int | None = None
