@@ -240,7 +240,8 @@ class Rig:
         """Connect to the exchange as the bot does, on the same clock."""
         section = json.loads((self.folder / "overlay.json").read_text())["exchange"]
         config = section["ccxt_config"]
-        config["options"]["defaultType"] = "swap"
+        # The clock may jump while a request is on its way.
+        config["options"] |= {"defaultType": "swap", "recvWindow": 60_000}
         connected = ccxt.binance({**config, "apiKey": section["key"], "secret": section["secret"]})
         connected.nonce = lambda: int(self.clock.time() * 1000)
         connected.load_markets()
