@@ -34,6 +34,9 @@ def held_by_bot(rig: Rig) -> dict[str, float]:
 def test_bot_and_exchange_agree_after_every_candle(tmp_path: Path) -> None:
     with Rig(tmp_path, speed=240, pairs=PAIRS, start=START.timestamp()) as rig:
         rig.configure(TRADING)
+        # The protections would end the trading after a few stops.
+        with (rig.userdir / "strategies" / "live_strategy.py").open("a") as strategy:
+            strategy.write("\n    protections = []\n")
         fills = ["--partial-fills", "0.5", "--late-fills", "10"]
         rig.start_exchange("--orders", "--deposit", str(DEPOSIT), *fills)
         assert "This is a simulation" in rig.log("exchange.log")
@@ -64,7 +67,7 @@ def test_bot_and_exchange_agree_after_every_candle(tmp_path: Path) -> None:
         rig.wait(lambda: len(rig.seen()) > 0, 240)
         candles, booked = 0, {}
         while not has_done_all():
-            assert candles < 300, rig.trades().to_string()
+            assert candles < 600, rig.trades().to_string()
             rig.candles(1, 60)
             # Orders fill while the bot sleeps: it learns of them when it wakes up.
             rig.wait(agree, 60)
@@ -72,7 +75,7 @@ def test_bot_and_exchange_agree_after_every_candle(tmp_path: Path) -> None:
             trades = rig.trades()
             # While it is open: freqtrade forgets the funding of a trade that is stopped.
             funded = trades[(trades["is_open"] == 1) & (trades["funding_fees"].fillna(0.0) != 0.0)]
-            booked |= dict(zip(funded["pair"], funded["funding_fees"], strict=True))
+            booked |= {trade.id: trade for trade in funded.itertuples()}
         assert "Fatal exception" not in rig.log()
         assert rig.stop(bot) == 130
 
@@ -84,8 +87,11 @@ def test_bot_and_exchange_agree_after_every_candle(tmp_path: Path) -> None:
         fills_of = pd.concat(pd.DataFrame(exchange.fetch_my_trades(pair)) for pair in PAIRS)
         assert (fills_of.groupby("order").size() > 1).any()
         paid = pd.concat(pd.DataFrame(exchange.fetch_funding_history(pair)) for pair in PAIRS)
-        amounts = paid.groupby("symbol")["amount"].sum().to_dict()
-        assert booked == pytest.approx({pair: amounts[pair] for pair in booked})
+        paid["time"] = pd.to_datetime(paid["timestamp"], unit="ms")
+        for trade in booked.values():
+            since = paid["time"] > pd.Timestamp(trade.open_date)
+            settled = paid[(paid["symbol"] == trade.pair) & since]
+            assert trade.funding_fees == pytest.approx(settled["amount"].iloc[0])
         print(
             f"{candles} candles, {len(closed)} trades closed, {len(fills_of)} fills,"
             f" {len(paid)} fundings, {closed['exit_reason'].value_counts().to_dict()},"
