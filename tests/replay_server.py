@@ -4,6 +4,10 @@ import threading
 from types import TracebackType
 
 from freqai_lstm.exceptions import ReplayError
+from freqai_lstm.replay.account.account import Account
+from freqai_lstm.replay.account.state import AccountTerms
+from freqai_lstm.replay.binance.signed import SignedApi
+from freqai_lstm.replay.binance.signing import Credentials
 from freqai_lstm.replay.faults.plan import FaultPlan
 from freqai_lstm.replay.feed import Clock, Feed
 from freqai_lstm.replay.market import Market
@@ -18,15 +22,24 @@ class ReplayServer:
 
     :param clock: History by default, or a live one.
     :param faults: What goes wrong from the start; ``.faults`` has them, and takes more.
+    :param terms: Those of the account that takes orders, ``.signed.account``; by default none.
     """
 
     def __init__(
-        self, market: Market, *, clock: Clock | None = None, faults: FaultPlan | None = None
+        self,
+        market: Market,
+        *,
+        clock: Clock | None = None,
+        faults: FaultPlan | None = None,
+        terms: AccountTerms | None = None,
     ) -> None:
         self.faults = faults or FaultPlan()
         self._ready = threading.Event()
         feed = Feed(market, clock or Clock())
-        self._server = ExchangeServer(feed, self.faults, self._ready.set)
+        self.signed = None
+        if terms is not None:
+            self.signed = SignedApi(Account(feed, terms), Credentials.made_up(terms.style.seed))
+        self._server = ExchangeServer(feed, self.faults, self._ready.set, self.signed)
         self._listener = listening_socket("127.0.0.1", 0)
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._listener]}, daemon=True

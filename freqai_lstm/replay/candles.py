@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from freqai_lstm.exceptions import ReplayError
 from freqai_lstm.replay.market import Candles
+from freqai_lstm.replay.path import TURNS, turning_prices
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -121,14 +122,10 @@ def unfinished(candle: Candles, elapsed: float, decimals: int) -> Candles:
     :param decimals: Decimals of the current price.
     :return: The candle made of what happened until then.
     """
-    open_, high, low, close = (
-        float(values[0]) for values in (candle.open, candle.high, candle.low, candle.close)
-    )
-    turns = (0.0, 0.3, 0.7, 1.0)
-    path = (open_, low, high, close) if close >= open_ else (open_, high, low, close)
-    price = round(float(np.interp(elapsed, turns, path)), decimals)
-    price = min(max(price, low), high)
-    seen = [level for turn, level in zip(turns, path, strict=True) if turn <= elapsed] + [price]
+    turns = turning_prices(candle)[0].tolist()
+    price = round(float(np.interp(elapsed, TURNS, turns)), decimals)
+    price = min(max(price, float(candle.low[0])), float(candle.high[0]))
+    seen = [level for turn, level in zip(TURNS, turns, strict=True) if turn <= elapsed] + [price]
     return Candles(
         candle.open_ms,
         candle.open,

@@ -4,9 +4,12 @@ Without --datadir the market is synthetic.
 """
 
 import argparse
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from freqai_lstm.exceptions import ReplayError
+from freqai_lstm.replay.account.orders import FillStyle
+from freqai_lstm.replay.account.state import AccountTerms
 from freqai_lstm.replay.candles import DAY_MS, parse_day_ms
 from freqai_lstm.replay.faults.plan import KINDS, Fault, FaultPlan
 from freqai_lstm.replay.feed import Clock
@@ -49,6 +52,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--live",
         action="store_true",
         help="move the market in time so that it goes on now, for dry-run trading",
+    )
+    parser.add_argument(
+        "--orders",
+        action="store_true",
+        help="take signed orders of futures with made-up money, for trading without dry-run;"
+        " needs --live",
+    )
+    parser.add_argument(
+        "--deposit",
+        type=_amount,
+        metavar="AMOUNT",
+        help="made-up money of the account for --orders (default: 10000)",
+    )
+    parser.add_argument(
+        "--partial-fills",
+        type=_amount,
+        metavar="PROBABILITY",
+        help="how often an order is filled in parts, 0 to 1 (default: 0)",
+    )
+    parser.add_argument(
+        "--late-fills",
+        type=_amount,
+        metavar="SECONDS",
+        help="how late an order is filled, at most (default: 0)",
     )
     parser.add_argument(
         "--base-timeframe",
@@ -102,11 +129,47 @@ def run_replay(args: argparse.Namespace) -> int:
         port=args.port,
         clock=Clock.live(market) if args.live else Clock(),
         faults=FaultPlan(map(Fault.parse, args.fault), seed=args.seed or 0),
+        terms=_terms(args),
         ready_file=args.ready_file,
         overlay_file=args.overlay,
         allow_remote=args.allow_remote,
     )
     return 0
+
+
+def _amount(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation as error:
+        raise argparse.ArgumentTypeError(f"must be a number; was {text!r}") from error
+    if not amount.is_finite() or amount < 0:
+        raise argparse.ArgumentTypeError(f"must not be negative or endless; was {text!r}")
+    return amount
+
+
+def _terms(args: argparse.Namespace) -> AccountTerms | None:
+    """Read how the account is, if there is one.
+
+    :raises ReplayError: If there is none and something is said about it, or a probability is not.
+    """
+    about = {
+        "--deposit": args.deposit,
+        "--partial-fills": args.partial_fills,
+        "--late-fills": args.late_fills,
+    }
+    given = [flag for flag, value in about.items() if value is not None]
+    if not args.orders:
+        if given:
+            raise ReplayError(f"{', '.join(given)} must not be given without --orders.")
+        return None
+    if (args.partial_fills or 0) > 1:
+        raise ReplayError(f"--partial-fills must be from 0 to 1; was {args.partial_fills}.")
+    style = FillStyle(
+        args.seed or 0,
+        partly=float(args.partial_fills or 0),
+        late_seconds=float(args.late_fills or 0),
+    )
+    return AccountTerms(AccountTerms.deposit if args.deposit is None else args.deposit, style)
 
 
 def _market(args: argparse.Namespace) -> Market:

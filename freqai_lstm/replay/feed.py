@@ -25,6 +25,7 @@ from freqai_lstm.replay.market import (
     PriceKind,
     ShiftedMarket,
 )
+from freqai_lstm.replay.path import PricePath
 
 _MARK_DECIMALS = 8
 # Whole days, weeks (Monday) and three-day candles all keep their boundaries.
@@ -98,6 +99,7 @@ class Feed:
         self.description, self.trading_mode = str(market), market.trading_mode
         # When the first candle opens, and when the market runs out of them.
         self.start_ms, self.end_ms = self._market.start_ms, self._market.end_ms
+        self.quotes = sorted({listing.quote for listing in market.listings})
         self._listings = {listing.symbol: listing for listing in self._market.listings}
         self._whole: dict[tuple[str, PriceKind, str], Candles] = {}
 
@@ -163,6 +165,24 @@ class Feed:
         now_ms = self.now_ms()
         recent = self._until_now(symbol, price, "1d", now_ms - DAY_MS, now_ms)
         return float((recent if len(recent) else self._last_candle(symbol, now_ms)).close[-1])
+
+    def path(self, symbol: str, price: PriceKind, since_ms: int, until_ms: int) -> PricePath:
+        """Give the way of a price between two moments, on to the end of the candle of the second.
+
+        The price within a candle is what :meth:`last_price` tells then, before it is rounded. The
+        last price stands for a mark price that is not recorded, and where the candles ended before
+        the second moment there is no way.
+        """
+        kinds: tuple[PriceKind, PriceKind] = (price, "last")
+        for kind in kinds:
+            for source in self._sources(symbol, kind, "1d"):
+                stored = self._all_candles(symbol, kind, source)
+                first, stop = np.searchsorted(stored.open_ms, [since_ms, until_ms], side="right")
+                part = stored[max(first - 1, 0) : stop]
+                end_ms = candle_end_ms(part.open_ms, source)
+                if len(part) and end_ms[-1] > until_ms:
+                    return PricePath.of(part, end_ms)
+        return PricePath(np.empty(0), np.empty(0))
 
     def _all_candles(self, symbol: str, price: PriceKind, timeframe: str) -> Candles:
         """Give all candles of a timeframe, past and future, aggregated once.

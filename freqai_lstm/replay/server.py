@@ -13,8 +13,12 @@ import uvicorn
 
 from freqai_lstm.exceptions import ReplayError
 from freqai_lstm.files import replacing
+from freqai_lstm.replay.account.account import Account
+from freqai_lstm.replay.account.state import AccountTerms
 from freqai_lstm.replay.binance.overlay import replay_overlay
 from freqai_lstm.replay.binance.rest import create_app
+from freqai_lstm.replay.binance.signed import SignedApi
+from freqai_lstm.replay.binance.signing import Credentials
 from freqai_lstm.replay.faults.http import DroppableConnection
 from freqai_lstm.replay.faults.plan import FaultPlan
 from freqai_lstm.replay.feed import Clock, Feed
@@ -26,10 +30,16 @@ DEFAULT_PORT = 8000
 class ExchangeServer(uvicorn.Server):
     """A uvicorn server that tells when it accepts connections."""
 
-    def __init__(self, feed: Feed, plan: FaultPlan, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        plan: FaultPlan,
+        on_ready: Callable[[], None],
+        signed: SignedApi | None = None,
+    ) -> None:
         super().__init__(
             uvicorn.Config(
-                create_app(feed, plan),
+                create_app(feed, plan, signed),
                 http=DroppableConnection,
                 ws="none",
                 loop="asyncio",
@@ -53,6 +63,7 @@ def serve(
     port: int = DEFAULT_PORT,
     clock: Clock | None = None,
     faults: FaultPlan | None = None,
+    terms: AccountTerms | None = None,
     ready_file: Path | None = None,
     overlay_file: Path | None = None,
     allow_remote: bool = False,
@@ -63,15 +74,18 @@ def serve(
     :param port: Port to listen on; 0 picks a free one.
     :param clock: History by default, or a live one.
     :param faults: What goes wrong from the start; nothing by default.
+    :param terms: Those of the account that takes orders; without, none are taken.
     :param ready_file: File to write the port into once connections are accepted.
     :param overlay_file: File to write freqtrade's configuration for this exchange into then.
     :param allow_remote: Whether ``host`` may be reached from other machines.
-    :raises ReplayError: If the server cannot listen there, or has no place for the file.
+    :raises ReplayError: If the server cannot listen there, has no place for the file, or cannot
+        take orders of this market.
     """
     for file in (ready_file, overlay_file):
         if file is not None and not file.absolute().parent.is_dir():
             raise ReplayError(f"{file} must be in a directory that exists.")
     feed = Feed(market, clock or Clock())
+    signed = None if terms is None else _signed_api(feed, terms, allow_remote)
     with listening_socket(host, port, allow_remote=allow_remote) as listener:
         bound_port = listener.getsockname()[1]
 
@@ -82,16 +96,37 @@ def serve(
                 f"Replay exchange on {url} ({feed.description}{live}). Stop with Ctrl+C.",
                 flush=True,
             )
+            if signed is not None:
+                print(
+                    "It takes signed orders from this machine. This is a simulation:"
+                    f" {signed.account.terms.deposit:f} {' and '.join(feed.quotes)} of made-up"
+                    " money.",
+                    flush=True,
+                )
             if ready_file is not None:
                 with replacing(ready_file) as file:
                     file.write_text(f"{bound_port}\n")
             if overlay_file is not None:
                 with replacing(overlay_file) as file:
-                    file.write_text(json.dumps(replay_overlay(url, market), indent=4))
+                    credentials = None if signed is None else signed.credentials
+                    overlay = replay_overlay(url, market, credentials)
+                    file.write_text(json.dumps(overlay, indent=4))
 
-        server = ExchangeServer(feed, faults or FaultPlan(), announce)
+        server = ExchangeServer(feed, faults or FaultPlan(), announce, signed)
         with _stopped_by_signals(server):
             server.run(sockets=[listener])
+
+
+def _signed_api(feed: Feed, terms: AccountTerms, allow_remote: bool) -> SignedApi:
+    """Open an account.
+
+    :raises ReplayError: If the market is not one of live futures, or is for other machines too.
+    """
+    if feed.trading_mode != "futures" or not feed.clock.is_live or allow_remote:
+        mode = f"{'live' if feed.clock.is_live else 'past'} {feed.trading_mode}"
+        asked = f"{mode}, for other machines too" if allow_remote else mode
+        raise ReplayError(f"Orders need live futures, for this machine only; was {asked}.")
+    return SignedApi(Account(feed, terms), Credentials.made_up(terms.style.seed))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import ccxt
 import cloudpickle
 import pandas as pd
 from freqtrade.exchange import timeframe_to_seconds
@@ -79,6 +80,7 @@ class Rig:
     :param pairs: The pairs to trade.
     :param timeout_ms: How long the bot waits for an answer, in real time.
     :param timeframe: The candles to trade.
+    :param start: When the clock begins, in seconds since 1970; by default now.
     """
 
     def __init__(
@@ -89,11 +91,14 @@ class Rig:
         pairs: list[str] = PAIRS,
         timeout_ms: int = 5000,
         timeframe: str = "1m",
+        start: float | None = None,
     ) -> None:
         self.folder, self.speed, self.pairs, self.timeout_ms = folder, speed, pairs, timeout_ms
         self.timeframe = timeframe
         # A minute begins: the first candle is not half over.
-        self.clock = FastClock.create(folder / "clock", time.time() // 60 * 60)
+        self.clock = FastClock.create(
+            folder / "clock", (time.time() if start is None else start) // 60 * 60
+        )
         self.userdir = folder / "user_data"
         self.database = folder / "trades.sqlite"
         self.identifier = "live"
@@ -116,8 +121,12 @@ class Rig:
         until = self.clock.time() + timeframe_to_seconds(self.timeframe) * count
         self.wait(lambda: self.clock.time() >= until, seconds)
 
-    def configure(self, **freqai: Any) -> None:
-        """Write the bot's configuration, with changes to its ``freqai`` section."""
+    def configure(self, trading: dict[str, Any] | None = None, **freqai: Any) -> None:
+        """Write the bot's configuration.
+
+        :param trading: Changes to it.
+        :param freqai: Changes to its ``freqai`` section.
+        """
         config = json.loads((ROOT / "config-torch.json").read_text())
         config["timeframe"] = self.timeframe
         config["strategy"] = "LiveStrategy"
@@ -143,6 +152,7 @@ class Rig:
         model["model_kwargs"].update(hidden_dim=8, num_lstm_layers=1)
         model["trainer_kwargs"].update(n_epochs=1, progress_bar=False)
         section.update(freqai)
+        config.update(trading or {})
         (self.folder / "config.json").write_text(json.dumps(config, indent=2))
 
     def start_exchange(self, *arguments: str) -> None:
@@ -220,13 +230,33 @@ class Rig:
 
     def trades(self) -> pd.DataFrame:
         """Return the trades of the bot's database."""
+        return self._table("trades", ["is_short", "is_open"])
+
+    def orders(self) -> pd.DataFrame:
+        """Return the orders of the bot's database."""
+        return self._table("orders", ["ft_pair", "side", "filled", "order_id"])
+
+    def exchange(self) -> ccxt.binance:
+        """Connect to the exchange as the bot does, on the same clock."""
+        section = json.loads((self.folder / "overlay.json").read_text())["exchange"]
+        config = section["ccxt_config"]
+        # The clock may jump while a request is on its way.
+        config["options"] |= {"defaultType": "swap", "recvWindow": 60_000}
+        connected = ccxt.binance({**config, "apiKey": section["key"], "secret": section["secret"]})
+        connected.nonce = lambda: int(self.clock.time() * 1000)
+        connected.load_markets()
+        return connected
+
+    def _table(self, name: str, columns: list[str]) -> pd.DataFrame:
+        """Read a table of the bot's database, empty as long as there is none."""
+        empty = pd.DataFrame({column: [] for column in columns})
         if not self.database.exists():
-            return pd.DataFrame({"is_short": [], "is_open": []})
+            return empty
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
             try:
-                return pd.read_sql_query("select * from trades", connection)
+                return pd.read_sql_query(f"select * from {name}", connection)
             except pd.errors.DatabaseError:
-                return pd.DataFrame({"is_short": [], "is_open": []})
+                return empty
 
     def historic_predictions(self) -> dict[str, pd.DataFrame]:
         """Return the predictions that the bot kept."""

@@ -50,8 +50,13 @@ class Dialect:
             filled in with each entry of the values.
         :return: The answer.
         """
-        answer: Json = _filled(self.forms[path], values)
-        return answer
+        return fill_form(self.forms[path], values)
+
+
+def fill_form(form: Json, values: Json) -> Json:
+    """Fill in a form, as :meth:`Dialect.fill`."""
+    answer: Json = _filled(form, values)
+    return answer
 
 
 def _filled(form: Any, values: Json) -> Any:
@@ -70,8 +75,9 @@ def _filled(form: Any, values: Json) -> Any:
     return filled
 
 
-def _forms(trading_mode: TradingMode) -> Json:
-    file = resources.files("freqai_lstm.replay.binance") / f"{trading_mode}.json"
+def load_forms(name: str) -> Json:
+    """Read the forms of a file, by their paths."""
+    file = resources.files("freqai_lstm.replay.binance") / f"{name}.json"
     forms: Json = json.loads(file.read_text("utf-8"))
     return forms
 
@@ -81,12 +87,12 @@ DIALECTS: dict[TradingMode, Dialect] = {
         market_type="linear",
         candles=Limit(500, range(1, 1501)),
         book=Limit(500, (5, 10, 20, 50, 100, 500, 1000)),
-        forms=_forms("futures"),
+        forms=load_forms("futures"),
     ),
     "spot": Dialect(
         market_type="spot",
         candles=Limit(500, range(1, 1001), cuts=True),
         book=Limit(100, range(1, 5001), cuts=True),
-        forms=_forms("spot"),
+        forms=load_forms("spot"),
     ),
 }

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 import ccxt.pro
 
 from freqai_lstm.replay.binance.dialect import DIALECTS, Json
+from freqai_lstm.replay.binance.signing import Credentials
 from freqai_lstm.replay.market import Market, TradingMode
 
 
@@ -34,17 +35,23 @@ def exchange_overlay(url: str, trading_mode: TradingMode = "futures") -> Json:
     }
 
 
-def replay_overlay(url: str, market: Market) -> Json:
+def replay_overlay(url: str, market: Market, credentials: Credentials | None = None) -> Json:
     """Build the configuration for a run on one market.
 
     FreqAI keeps models by its ``identifier`` alone, so each market gets one of its own, as futures
     and as spot: models of one market are never mistaken for those of another.
 
     :param url: Where the replay exchange answers.
-    :return: A freqtrade configuration with the keys ``exchange`` and ``freqai``.
+    :param credentials: The key of its account, if it takes orders: no dry-run then.
+    :return: A freqtrade configuration with the keys ``exchange`` and ``freqai``, and with an
+        account ``dry_run``.
     """
     identifier = f"replay-{market.trading_mode}-{market.identity}"
-    return exchange_overlay(url, market.trading_mode) | {"freqai": {"identifier": identifier}}
+    overlay = exchange_overlay(url, market.trading_mode) | {"freqai": {"identifier": identifier}}
+    if credentials is not None:
+        overlay["exchange"] |= {"key": credentials.key, "secret": credentials.secret}
+        overlay["dry_run"] = False
+    return overlay
 
 
 def _redirected(addresses: Json, url: str) -> Json:

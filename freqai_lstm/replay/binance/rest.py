@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -10,6 +9,8 @@ from starlette.exceptions import HTTPException
 
 from freqai_lstm.replay.binance import payloads
 from freqai_lstm.replay.binance.dialect import DIALECTS, Json, Limit
+from freqai_lstm.replay.binance.parameters import BinanceError, asked_for, required, span
+from freqai_lstm.replay.binance.signed import SignedApi
 from freqai_lstm.replay.candles import TIMEFRAMES
 from freqai_lstm.replay.faults.http import FaultInjector, add_control_routes
 from freqai_lstm.replay.faults.plan import FaultPlan
@@ -17,24 +18,7 @@ from freqai_lstm.replay.feed import Feed, Span
 from freqai_lstm.replay.market import Candles, Listing, PriceKind, TradingMode
 
 _JSON = "application/json"
-_LARGEST_NUMBER_LENGTH = 20
 _FUNDING_RATES = Limit(100, range(1, 1001))
-
-
-class BinanceError(Exception):
-    """A request that Binance refuses.
-
-    :param code: Binance's error code, below 0.
-    """
-
-    def __init__(self, code: int, message: str, *, status: int = 400) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.status = status
-
-    def response(self) -> Response:
-        return JSONResponse({"code": self.code, "msg": self.message}, self.status)
 
 
 class RestApi:
@@ -71,7 +55,7 @@ class RestApi:
 
     async def funding_rate(self, request: Request) -> Response:
         listing = self._listing(request)
-        rates = self._feed.funding_rates(listing.symbol, _span(request, _FUNDING_RATES))
+        rates = self._feed.funding_rates(listing.symbol, span(request.query_params, _FUNDING_RATES))
         return JSONResponse(payloads.funding_rates(rates, listing))
 
     async def premium_index(self, request: Request) -> Response:
@@ -93,7 +77,7 @@ class RestApi:
 
     async def depth(self, request: Request) -> Response:
         listing = self._listing(request)
-        levels = _asked_for(request, self._dialect.book)
+        levels = asked_for(request.query_params, self._dialect.book)
         if levels not in self._dialect.book.allowed:
             raise BinanceError(-4021, f"'{levels}' is not valid depth limit")
         book = payloads.order_book(self._feed, listing, levels)
@@ -102,16 +86,13 @@ class RestApi:
     def _candles(
         self, request: Request, listing: Listing, price: PriceKind, timeframe: str
     ) -> Candles:
-        span = _span(request, self._dialect.candles)
-        candles = self._feed.candles(listing.symbol, price, timeframe, span)
+        rows = span(request.query_params, self._dialect.candles)
+        candles = self._feed.candles(listing.symbol, price, timeframe, rows)
         now_ms, path = self._feed.now_ms(), request.url.path
         return self._plan.distort(candles, timeframe, now_ms, path=path, symbol=listing.symbol)
 
     def _listing(self, request: Request) -> Listing:
-        symbol = request.query_params.get("symbol", "")
-        if not symbol:
-            raise _missing("symbol")
-        (listing,) = self._listed([symbol])
+        (listing,) = self._listed([required(request.query_params, "symbol")])
         return listing
 
     def _listed(self, symbols: Sequence[str]) -> list[Listing]:
@@ -133,8 +114,11 @@ class RestApi:
         return JSONResponse([self._dialect.fill(path, ticker) for ticker in tickers])
 
 
-def create_app(feed: Feed, plan: FaultPlan) -> FastAPI:
-    """Build the web application of the replay exchange."""
+def create_app(feed: Feed, plan: FaultPlan, signed: SignedApi | None = None) -> FastAPI:
+    """Build the web application of the replay exchange.
+
+    :param signed: The endpoints of the account, if there is one.
+    """
     app = FastAPI(openapi_url=None)
     app.add_middleware(FaultInjector, plan=plan)
     add_control_routes(app, feed, plan)
@@ -161,6 +145,8 @@ def create_app(feed: Feed, plan: FaultPlan) -> FastAPI:
     }
     for path, endpoint in endpoints[feed.trading_mode].items():
         app.add_api_route(path, endpoint)
+    if signed is not None:
+        signed.add_routes(app)
 
     async def refuse(request: Request, error: Exception) -> Response:
         if isinstance(error, BinanceError):
@@ -175,9 +161,7 @@ def create_app(feed: Feed, plan: FaultPlan) -> FastAPI:
 
 
 def _timeframe(request: Request) -> str:
-    timeframe = request.query_params.get("interval", "")
-    if not timeframe:
-        raise _missing("interval")
+    timeframe = required(request.query_params, "interval")
     if timeframe not in TIMEFRAMES:
         raise BinanceError(-1120, "Invalid interval.")
     return timeframe
@@ -195,38 +179,3 @@ def _symbols(request: Request) -> list[str] | None:
     if not (isinstance(symbols, list) and all(isinstance(symbol, str) for symbol in symbols)):
         raise BinanceError(-1100, "Illegal characters found in parameter 'symbols'.")
     return symbols
-
-
-def _asked_for(request: Request, limit: Limit) -> int:
-    """Read how many rows are asked for, allowed or not."""
-    asked: int = _whole_number(request, "limit", limit.usual)
-    return min(asked, limit.allowed[-1]) if limit.cuts else asked
-
-
-def _span(request: Request, limit: Limit) -> Span:
-    rows = _asked_for(request, limit)
-    if rows not in limit.allowed:
-        raise BinanceError(-1130, "Data sent for parameter 'limit' is not valid.")
-    start_ms, end_ms = (_whole_number(request, name) for name in ("startTime", "endTime"))
-    if start_ms is not None and end_ms is not None and start_ms > end_ms:
-        raise BinanceError(-1023, "Start time is greater than end time.")
-    return Span(rows, start_ms, end_ms)
-
-
-def _whole_number(request: Request, name: str, default: int | None = None) -> Any:
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) <= _LARGEST_NUMBER_LENGTH):
-        legal = f"'^[0-9]{{1,{_LARGEST_NUMBER_LENGTH}}}$'"
-        raise BinanceError(
-            -1100, f"Illegal characters found in parameter '{name}'; legal range is {legal}."
-        )
-    # Later than any market, and small enough for the arrays of times.
-    return min(int(text), 2**62)
-
-
-def _missing(name: str) -> BinanceError:
-    return BinanceError(
-        -1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
-    )

@@ -1,6 +1,7 @@
 """Starting and stopping the server, and its command line."""
 
 import argparse
+import json
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,8 @@ from replay_markets import START_MS, frame, hours
 
 from freqai_lstm.exceptions import ReplayError
 from freqai_lstm.replay import cli
+from freqai_lstm.replay.account.orders import FillStyle
+from freqai_lstm.replay.account.state import AccountTerms
 from freqai_lstm.replay.faults.plan import Fault
 from freqai_lstm.replay.feed import Clock
 from freqai_lstm.replay.recorded import RecordedMarket
@@ -84,13 +88,32 @@ def test_a_signal_ends_the_command_cleanly(tmp_path: Path, number: signal.Signal
     assert os.listdir(tmp_path) == ["ready"]  # noqa: PTH208
 
 
-def test_the_command_takes_faults(tmp_path: Path) -> None:
-    ready_file = tmp_path / "ready"
-    with replay_process(ready_file, "--fault", "http_5xx,path=ping", "--fault", "dropped,path=-"):
+def test_the_command_takes_faults_and_orders_and_says_what_those_are(tmp_path: Path) -> None:
+    ready_file, overlay = tmp_path / "ready", tmp_path / "overlay.json"
+    arguments = ["--fault", "http_5xx,path=ping", "--fault", "dropped,path=-", "--orders", "--live"]
+    arguments += ["--deposit", "500", "--overlay", str(overlay), "--end", "20240331"]
+    with replay_process(ready_file, *arguments) as process:
         url = f"http://127.0.0.1:{int(ready_file.read_text())}"
         assert requests.get(f"{url}/fapi/v1/ping", timeout=5).status_code == 503
         faults = requests.get(f"{url}/replay/status", timeout=5).json()["faults"]
+        unsigned = requests.get(f"{url}/fapi/v3/account", timeout=5)
+        process.terminate()
+        output, _ = process.communicate(timeout=10)
     assert [(entry["kind"], entry["hits"]) for entry in faults] == [("http_5xx", 1), ("dropped", 0)]
+    assert (unsigned.status_code, unsigned.json()["code"]) == (401, -2014)
+    assert "This is a simulation: 500 USDT of made-up money." in output
+    document = json.loads(overlay.read_text())
+    assert document["dry_run"] is False
+    assert len(document["exchange"]["key"]) == len(document["exchange"]["secret"]) == 64
+
+
+def test_orders_are_taken_of_live_futures_from_this_machine_only(
+    two_months: SyntheticMarket,
+) -> None:
+    live = Clock.live(two_months)
+    for values in ({"clock": live, "allow_remote": True}, {"clock": Clock()}):
+        with pytest.raises(ReplayError, match="Orders need live futures, for this machine only;"):
+            serve(two_months, port=0, terms=AccountTerms(), **values)
 
 
 def test_a_port_in_use_is_named(two_months: SyntheticMarket) -> None:
@@ -206,6 +229,25 @@ def test_a_data_directory_is_served_as_it_is(
     market = served[0]["market"]
     assert isinstance(market, RecordedMarket)
     assert market.start_ms == START_MS
+
+
+def test_the_account_takes_its_values_from_the_command_line(
+    served: list[dict[str, object]],
+) -> None:
+    options = ["--deposit", "2.5", "--partial-fills", "0.5", "--late-fills", "9", "--seed", "4"]
+    for arguments in ([], ["--orders"], ["--orders", *options]):
+        args = parse("--live", *arguments)
+        assert args.run(args) == 0
+    style = FillStyle(4, partly=0.5, late_seconds=9.0)
+    terms = [None, AccountTerms(), AccountTerms(Decimal("2.5"), style)]
+    assert [call["terms"] for call in served] == terms
+    with pytest.raises(ReplayError, match="--deposit must not be given without --orders"):
+        cli.run_replay(parse("--deposit", "5"))
+    with pytest.raises(ReplayError, match=r"--partial-fills must be from 0 to 1; was 1\.5"):
+        cli.run_replay(parse("--orders", "--partial-fills", "1.5"))
+    for text in ("-1", "inf", "much"):
+        with pytest.raises(SystemExit):
+            parse("--orders", "--deposit", text)
 
 
 def test_recorded_candles_have_no_start_or_seed(tmp_path: Path) -> None:
