@@ -272,8 +272,8 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
         """Put one split on the device and find its whole windows."""
         device, convertor = self.device, self.data_convertor
         # FreqAI hands out its weights back to front where it splits nothing off.
-        weights = np.ascontiguousarray(data_dictionary[f"{split}_weights"])
-        weights = torch.as_tensor(weights, dtype=torch.float32)
+        in_order = np.ascontiguousarray(data_dictionary[f"{split}_weights"])
+        weights = torch.as_tensor(in_order, dtype=torch.float32)
         timestamps = torch.as_tensor(data_dictionary[f"{split}_timestamps"])
         ends = whole_window_ends(self.window_size, timestamps, self.candle_seconds)
         return Split(

@@ -15,12 +15,13 @@ from freqai_lstm.exceptions import InstallError
 from freqai_lstm.files import replacing
 
 CONFIGURATION = "config-torch.json"
-OVERLAYS = ("config-forecast.json", "config-spot.json")
+OVERLAYS = ("config-forecast.json", "config-relative.json", "config-spot.json")
 DROP_INS = (
     "freqaimodels/PyTorchLSTMRegressor.py",
     "freqaimodels/PyTorchLSTMClassifier.py",
     "freqaimodels/RidgeRegressor.py",
     "strategies/ExampleLSTMStrategy.py",
+    "strategies/ForecastLSTMStrategy.py",
 )
 
 # Values of these keys are somebody's own, and a diff ends up in logs and bug reports.

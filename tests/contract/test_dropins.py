@@ -196,4 +196,4 @@ def test_settings_know_every_key_of_freqtrades_schema() -> None:
 def test_every_file_of_user_data_is_a_drop_in_or_an_overlay() -> None:
     names = {path.name for path in Path(ROOT / "user_data").rglob("*.py")}
     models = {"PyTorchLSTMRegressor.py", "PyTorchLSTMClassifier.py", "RidgeRegressor.py"}
-    assert names == {*models, "ExampleLSTMStrategy.py"}
+    assert names == {*models, "ExampleLSTMStrategy.py", "ForecastLSTMStrategy.py"}

@@ -99,6 +99,15 @@ def test_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     assert not equal_weights(first, other)
 
 
+def test_weights_of_candles_may_be_a_view_from_back_to_front() -> None:
+    data = make_data()
+    weights = np.linspace(0.1, 1, len(data["train_labels"]))
+    first = trained_weights(data | {"train_weights": weights})
+    assert equal_weights(
+        first, trained_weights(data | {"train_weights": weights[::-1].copy()[::-1]})
+    )
+
+
 def test_weights_start_from_the_seed_alone() -> None:
     before = torch.get_rng_state()
     first = make_trainer(seed=1)

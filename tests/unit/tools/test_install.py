@@ -23,12 +23,14 @@ def test_every_shipped_file_is_copied(folder: Path) -> None:
         assert (folder / place).read_bytes() == source.read_bytes()
     assert {str(path.relative_to(folder)) for path in folder.rglob("*.*")} == {
         "config-forecast.json",
+        "config-relative.json",
         "config-spot.json",
         "config-torch.json",
         "freqaimodels/PyTorchLSTMRegressor.py",
         "freqaimodels/PyTorchLSTMClassifier.py",
         "freqaimodels/RidgeRegressor.py",
         STRATEGY,
+        "strategies/ForecastLSTMStrategy.py",
     }
 
 
