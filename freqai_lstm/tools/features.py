@@ -41,7 +41,14 @@ OF_THE_MODEL = {
     *("wait_for_training_iteration_on_reload", "write_metrics_to_disk"),
 }
 """Keys of the ``freqai`` section that features and labels do not depend on."""
-# Nor on how is traded, unless the code of the strategy mentions it.
+# Nor on what becomes of them in a training, or on how is traded, unless the code of the strategy
+# mentions it.
+_OF_TRAINING = {
+    *("DI_threshold", "buffer_train_data_candles", "noise_standard_deviation"),
+    *("plot_feature_importances", "principal_component_analysis", "reverse_train_test_order"),
+    *("shuffle_after_split", "svm_params", "use_DBSCAN_to_remove_outliers"),
+    *("use_SVM_to_remove_outliers", "weight_factor"),
+}
 _OF_TRADING = {
     *("amend_last_stake_amount", "amount_reserve_percent", "available_capital", "bot_name"),
     *("cancel_open_orders_on_exit", "custom_price_max_distance_ratio", "db_url", "dry_run"),
@@ -119,8 +126,10 @@ class FeatureStore:
         :raises OperationalException: If a correlated pair has no candles.
         """
         code, settings = feature_code(loaded.strategy), _settings(loaded, pair)
+        parameters = settings["freqai"]["feature_parameters"]
         others = {name: settings.pop(name) for name in _OF_TRADING & settings.keys()}
-        others[_HORIZON] = settings["freqai"]["feature_parameters"].pop(_HORIZON, None)
+        others |= {name: parameters.pop(name) for name in _OF_TRAINING & parameters.keys()}
+        others[_HORIZON] = parameters.pop(_HORIZON, None)
         key = _digest([code.digest, settings, code.mentioned(others)])
         name = f"features-{key}"
         kept = self.cache.load(name)

@@ -281,6 +281,10 @@ def set_identifier(config: dict[str, Any]) -> None:
     config["freqai"]["identifier"] = "another"
 
 
+def set_training(config: dict[str, Any]) -> None:
+    config["freqai"]["feature_parameters"].update(weight_factor=0.1, DI_threshold=3)
+
+
 def set_cut(config: dict[str, Any]) -> None:
     config["freqai"].update(backtest_period_days=2, continual_learning=True)
 
@@ -309,7 +313,11 @@ def set_parameters(config: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [set_model, set_seed, set_identifier, set_cut, set_trading, set_rules, set_parameters]
+    "change",
+    [
+        *(set_model, set_seed, set_identifier, set_training, set_cut, set_trading, set_rules),
+        set_parameters,
+    ],
 )
 def test_models_and_trading_may_change(
     config: dict[str, Any], computed: list[str], change: Callable[[dict[str, Any]], None]

@@ -62,6 +62,7 @@ _KNOWN = (
     Parameter((*_TRAINER, "weight_decay"), 1e-3, 1.0, log=True),
     Parameter((*_TRAINER, "n_epochs"), 2, 16),
     Parameter((*_TRAINER, "batch_size"), 32, 256, step=32),
+    Parameter(("feature_parameters", "weight_factor"), 0.1, 2.0, log=True),
 )
 NAMES = tuple(parameter.name for parameter in _KNOWN)
 
