@@ -107,7 +107,17 @@ class FeatureParameters(_Section):
     strong_trend_threshold: float = Field(default=1.5, ge=0)
     strong_trend_boost: float = Field(default=1.5, gt=0)
     return_head: bool = False
-    relative_to: Literal["whitelist"] | list[str] = []
+    relative_to: Any = []
+
+    @field_validator("relative_to")
+    @classmethod
+    def _pairs_or_whitelist(cls, value: Any) -> Any:
+        is_list = isinstance(value, list) and all(isinstance(pair, str) for pair in value)
+        if value != "whitelist" and not is_list:
+            raise PydanticCustomError(
+                "pairs_or_whitelist", 'must be "whitelist" or a list of pairs'
+            )
+        return value
 
 
 class DataSplitParameters(_Section):

@@ -30,10 +30,10 @@ def load_labelling_strategy(config: Mapping[str, Any]) -> Any:
     """
     if not config.get("strategy"):
         raise SettingsError("strategy: must name the strategy's class (--strategy), was missing")
-    # Labels may be made of other pairs' candles, and all that are stored are labelled.
-    own = {key: value for key, value in config.items() if key != "timerange"}
+    own = dict(config)
     strategy = StrategyResolver.load_strategy(own)
-    strategy.dp = DataProvider(own, None)
+    # All stored candles are labelled, and labels may be made of other pairs' candles.
+    strategy.dp = DataProvider({**own, "timerange": None}, None)
     strategy.freqai_info = own["freqai"]
     # All that FreqAI's documentation lets a strategy set on its model.
     strategy.freqai = SimpleNamespace(class_names=[])

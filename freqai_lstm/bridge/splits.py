@@ -28,7 +28,7 @@ def split_rows(
     :return: FreqAI's data dictionary, which is also that of ``dk``.
     """
     dd: dict[str, Any] = dk.make_train_test_datasets(features, labels)
-    if dd["test_features"].empty:
+    if dd["test_features"].empty or not gap_seconds:
         return dd
     trained, tested = (timestamps.loc[dd[f"{split}_features"].index] for split in ("train", "test"))
     # FreqAI can be told to test on the oldest rows (reverse_train_test_order).

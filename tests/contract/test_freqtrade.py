@@ -20,6 +20,7 @@ from freqtrade.data.dataprovider import DataProvider
 from freqtrade.data.history.datahandlers.idatahandler import IDataHandler
 from freqtrade.exchange import Exchange
 from freqtrade.freqai.base_models.BasePyTorchRegressor import BasePyTorchRegressor
+from freqtrade.freqai.base_models.BaseRegressionModel import BaseRegressionModel
 from freqtrade.freqai.data_drawer import FreqaiDataDrawer
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from freqtrade.freqai.torch.PyTorchModelTrainer import PyTorchModelTrainer
@@ -33,6 +34,7 @@ from freqai_lstm.bridge.live import LiveRegressor
 from freqai_lstm.bridge.windowed import WindowedRegressor
 from freqai_lstm.classifier import LSTMClassifier
 from freqai_lstm.regressor import LSTMRegressor
+from freqai_lstm.ridge import LinearRegressor
 from freqai_lstm.tools import heartbeat
 from freqai_lstm.trainer import PyTorchLSTMTrainer
 from tests.conftest import ROOT
@@ -68,6 +70,10 @@ HOOKS: dict[type, tuple[type, list[str]]] = {
             "save_drawer_to_disk",
             "save_global_metadata_to_disk",
         ],
+    ),
+    LinearRegressor: (
+        BaseRegressionModel,
+        ["fit", "define_data_pipeline", "define_label_pipeline"],
     ),
     WindowedRegressor: (BasePyTorchRegressor, ["start", "start_backtesting", "train"]),
     LSTMRegressor: (

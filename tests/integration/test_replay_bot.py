@@ -11,7 +11,7 @@ import time_machine
 from freqtrade.configuration import Configuration
 from freqtrade.enums import RunMode
 from freqtrade.freqtradebot import FreqtradeBot
-from freqtrade.persistence import Trade
+from freqtrade.persistence import Trade, disable_database_use, enable_database_use
 
 from freqai_lstm.replay.account.account import Account
 from freqai_lstm.replay.account.orders import Fill, FillStyle
@@ -96,10 +96,15 @@ def bot(server: ReplayServer, tmp_path: Path) -> Iterator[FreqtradeBot]:
         "strategy": "LongAndShort",
         "db_url": f"sqlite:///{tmp_path / 'trades.sqlite'}",
     }
+    used_before = Trade.use_db
+    # A backtest in the same process has switched the database off.
+    enable_database_use()
     running = FreqtradeBot(Configuration(arguments, RunMode.LIVE).get_config())
     running.startup()
     yield running
     running.cleanup()
+    if not used_before:
+        disable_database_use(running.config["timeframe"])
 
 
 def held_by_bot() -> dict[str, float]:

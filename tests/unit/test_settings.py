@@ -188,6 +188,8 @@ WRONG: list[tuple[str, Any]] = [
     (f"{FEATURE}.strong_trend_threshold", -1),
     (f"{FEATURE}.strong_trend_boost", 0),
     (f"{FEATURE}.return_head", "yes"),
+    (f"{FEATURE}.relative_to", "all"),
+    (f"{FEATURE}.relative_to", [1]),
     (f"{SPLIT}.test_size", 1),
     (f"{SPLIT}.test_size", -0.1),
     (f"{SPLIT}.random_state", "1"),

@@ -35,6 +35,7 @@ CHANGED: dict[str, Any] = {
     "feature_parameters.strong_trend_threshold": 2.0,
     "feature_parameters.strong_trend_boost": 2.0,
     "feature_parameters.return_head": True,
+    "feature_parameters.relative_to": "whitelist",
     "data_split_parameters.test_size": 0.2,
     "data_split_parameters.random_state": 1,
     "model_training_parameters.learning_rate": 0.01,
