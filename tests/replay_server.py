@@ -4,10 +4,8 @@ import threading
 from types import TracebackType
 
 from freqai_lstm.exceptions import ReplayError
-from freqai_lstm.replay.account.account import Account
 from freqai_lstm.replay.account.state import AccountTerms
 from freqai_lstm.replay.binance.signed import SignedApi
-from freqai_lstm.replay.binance.signing import Credentials
 from freqai_lstm.replay.faults.plan import FaultPlan
 from freqai_lstm.replay.feed import Clock, Feed
 from freqai_lstm.replay.market import Market
@@ -36,9 +34,7 @@ class ReplayServer:
         self.faults = faults or FaultPlan()
         self._ready = threading.Event()
         feed = Feed(market, clock or Clock())
-        self.signed = None
-        if terms is not None:
-            self.signed = SignedApi(Account(feed, terms), Credentials.made_up(terms.style.seed))
+        self.signed = None if terms is None else SignedApi(feed, terms)
         self._server = ExchangeServer(feed, self.faults, self._ready.set, self.signed)
         self._listener = listening_socket("127.0.0.1", 0)
         self._thread = threading.Thread(

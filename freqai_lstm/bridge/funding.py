@@ -3,7 +3,7 @@
 from typing import Any
 
 import pandas as pd
-from freqtrade.enums import CandleType, RunMode
+from freqtrade.enums import TRADE_MODES, CandleType
 
 _TIMEFRAME = "1h"
 """freqtrade's of funding rates; it has a row only where funding is paid."""
@@ -28,7 +28,7 @@ def known_funding_rate(strategy: Any, pair: str, dates: pd.Series) -> pd.Series:
     if strategy.config.get("trading_mode") != "futures":
         return unknown
     kind = str(CandleType.FUNDING_RATE)
-    if strategy.config["runmode"] in (RunMode.DRY_RUN, RunMode.LIVE):
+    if strategy.config["runmode"] in TRADE_MODES:
         rates = strategy.dp.get_pair_dataframe(pair, _TIMEFRAME, kind)
     else:
         rates = strategy.dp.historic_ohlcv(pair, _TIMEFRAME, kind)

@@ -16,6 +16,7 @@ from pandas import DataFrame
 
 from freqai_lstm.bridge.drawer import set_aside
 from freqai_lstm.bridge.folders import Window
+from freqai_lstm.bridge.universe import whitelist
 from freqai_lstm.files import replacing
 
 logger = logging.getLogger(__name__)
@@ -278,13 +279,12 @@ def has_candles(strategy: Any, pair: str, config: Mapping[str, Any]) -> bool:
 
 def pairs_with_candles(strategy: Any, config: Mapping[str, Any]) -> list[str]:
     """Return the pairs of the whitelist that a backtest has candles of."""
-    try:
-        pairs = strategy.dp.current_whitelist()
-    except OperationalException:
-        # Without an exchange there is nobody who makes a list.
-        pairs = config["exchange"]["pair_whitelist"]
-    timeframe = config["timeframe"]
-    return [pair for pair in pairs if not strategy.dp.get_pair_dataframe(pair, timeframe).empty]
+    timeframe, provider = config["timeframe"], strategy.dp
+    return [
+        pair
+        for pair in whitelist(strategy, config)
+        if not provider.get_pair_dataframe(pair, timeframe).empty
+    ]
 
 
 def without_predictions(dataframe: DataFrame, labels: list[str]) -> DataFrame:

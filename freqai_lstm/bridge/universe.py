@@ -1,8 +1,9 @@
 """The pairs that a return is relative to, and their candles: in a backtest, and live."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from freqtrade.enums import RunMode
+from freqtrade.enums import TRADE_MODES
 from freqtrade.exceptions import OperationalException
 from pandas import DataFrame
 
@@ -14,16 +15,29 @@ WHITELIST = "whitelist"
 _RELATIVE_TO = "freqai.feature_parameters.relative_to"
 
 
-def universe(strategy: Any) -> list[str]:
-    """Return the pairs that returns are relative to; none where they are absolute."""
-    pairs = strategy.config["freqai"]["feature_parameters"].get("relative_to") or []
-    if pairs != WHITELIST:
-        return list(pairs)
+def whitelist(strategy: Any, config: Mapping[str, Any]) -> list[str]:
+    """Return the pairs of the whitelist, without an exchange those of the configuration."""
     try:
         return list(strategy.dp.current_whitelist())
     except OperationalException:
         # Without an exchange there is nobody who makes a list.
-        return list(strategy.config["exchange"]["pair_whitelist"])
+        return list(config["exchange"]["pair_whitelist"])
+
+
+def relative_pairs(parameters: Mapping[str, Any], pairs: Sequence[str]) -> list[str]:
+    """Return the pairs that returns are relative to; none where they are absolute.
+
+    :param parameters: ``freqai.feature_parameters``.
+    :param pairs: Those of the whitelist.
+    """
+    named = parameters.get("relative_to") or []
+    return list(pairs if named == WHITELIST else named)
+
+
+def universe(strategy: Any) -> list[str]:
+    """Return the pairs that a strategy's returns are relative to; none where they are absolute."""
+    config = strategy.config
+    return relative_pairs(config["freqai"]["feature_parameters"], whitelist(strategy, config))
 
 
 def universe_candles(strategy: Any) -> list[DataFrame]:
@@ -35,7 +49,7 @@ def universe_candles(strategy: Any) -> list[DataFrame]:
     """
     config, pairs = strategy.config, universe(strategy)
     timeframe = config["timeframe"]
-    if config["runmode"] in (RunMode.DRY_RUN, RunMode.LIVE):
+    if config["runmode"] in TRADE_MODES:
         gathered = strategy.freqai.dd.historic_data
         # A pair that has just joined the whitelist has none yet.
         return [gathered[pair][timeframe] for pair in pairs if pair in gathered]

@@ -4,8 +4,10 @@ Without --datadir the market is synthetic.
 """
 
 import argparse
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Any
 
 from freqai_lstm.exceptions import ReplayError
 from freqai_lstm.replay.account.orders import FillStyle
@@ -157,10 +159,8 @@ def _terms(args: argparse.Namespace) -> AccountTerms | None:
         "--partial-fills": args.partial_fills,
         "--late-fills": args.late_fills,
     }
-    given = [flag for flag, value in about.items() if value is not None]
     if not args.orders:
-        if given:
-            raise ReplayError(f"{', '.join(given)} must not be given without --orders.")
+        _refuse(about, "without --orders.")
         return None
     if (args.partial_fills or 0) > 1:
         raise ReplayError(f"--partial-fills must be from 0 to 1; was {args.partial_fills}.")
@@ -170,6 +170,15 @@ def _terms(args: argparse.Namespace) -> AccountTerms | None:
         late_seconds=float(args.late_fills or 0),
     )
     return AccountTerms(AccountTerms.deposit if args.deposit is None else args.deposit, style)
+
+
+def _refuse(options: Mapping[str, Any], where: str) -> None:
+    """Refuse options that have no meaning there.
+
+    :raises ReplayError: If one of them is given.
+    """
+    if given := [option for option, value in options.items() if value is not None]:
+        raise ReplayError(f"{', '.join(given)} must not be given {where}")
 
 
 def _market(args: argparse.Namespace) -> Market:
@@ -187,10 +196,5 @@ def _market(args: argparse.Namespace) -> Market:
         "--end": args.end,
         "--base-timeframe": args.base_timeframe,
     }
-    given = [flag for flag, value in synthetic_only.items() if value is not None]
-    if given:
-        raise ReplayError(
-            f"{', '.join(given)} must not be given with --datadir: recorded candles are served"
-            " as they are."
-        )
+    _refuse(synthetic_only, "with --datadir: recorded candles are served as they are.")
     return RecordedMarket(args.datadir, trading_mode=args.trading_mode, pairs=args.pairs)

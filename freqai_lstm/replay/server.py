@@ -13,12 +13,10 @@ import uvicorn
 
 from freqai_lstm.exceptions import ReplayError
 from freqai_lstm.files import replacing
-from freqai_lstm.replay.account.account import Account
 from freqai_lstm.replay.account.state import AccountTerms
 from freqai_lstm.replay.binance.overlay import replay_overlay
 from freqai_lstm.replay.binance.rest import create_app
 from freqai_lstm.replay.binance.signed import SignedApi
-from freqai_lstm.replay.binance.signing import Credentials
 from freqai_lstm.replay.faults.http import DroppableConnection
 from freqai_lstm.replay.faults.plan import FaultPlan
 from freqai_lstm.replay.feed import Clock, Feed
@@ -126,7 +124,7 @@ def _signed_api(feed: Feed, terms: AccountTerms, allow_remote: bool) -> SignedAp
         mode = f"{'live' if feed.clock.is_live else 'past'} {feed.trading_mode}"
         asked = f"{mode}, for other machines too" if allow_remote else mode
         raise ReplayError(f"Orders need live futures, for this machine only; was {asked}.")
-    return SignedApi(Account(feed, terms), Credentials.made_up(terms.style.seed))
+    return SignedApi(feed, terms)
 
 
 @contextmanager

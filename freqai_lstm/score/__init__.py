@@ -16,7 +16,13 @@ from freqai_lstm.score.components import (
     target_score,
     volatility_adjustment,
 )
-from freqai_lstm.score.expectation import FUNDING_HOURS, Hysteresis, in_round_trips, smoothed
+from freqai_lstm.score.expectation import (
+    FUNDING_HOURS,
+    Hysteresis,
+    in_round_trips,
+    range_share,
+    smoothed,
+)
 from freqai_lstm.score.indicators import (
     average_true_range,
     band_position,
@@ -32,7 +38,6 @@ from freqai_lstm.score.returns import (
     RETURN_LABEL,
     forward_return,
     forward_return_in_ranges,
-    range_share,
     relative_return_in_ranges,
 )
 from freqai_lstm.score.trading import (

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from freqai_lstm.score.returns import range_share
+from freqai_lstm.score.indicators import average_true_range
+from freqai_lstm.score.returns import ATR_PERIOD
 
 FUNDING_HOURS = 8
 
@@ -25,6 +26,14 @@ def smoothed(forecast: pd.Series, half_life: float) -> pd.Series:
     if half_life == 0:
         return forecast
     return forecast.ewm(halflife=half_life).mean().where(forecast.notna())
+
+
+def range_share(candles: pd.DataFrame) -> pd.Series:
+    """Return ATR(14) as a fraction of the close: from changes in ranges to returns.
+
+    :param candles: Open, high, low, close and volume, oldest first.
+    """
+    return average_true_range(candles, ATR_PERIOD) / candles["close"]
 
 
 def in_round_trips(

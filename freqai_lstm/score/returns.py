@@ -16,7 +16,9 @@ RETURN_LABEL = "&-return"
 RELATIVE_RETURN_LABEL = "&-relative_return"
 """The name of the label that is the return against that of a market."""
 
-_ATR_PERIOD = 14
+ATR_PERIOD = 14
+"""Candles of the average true range that changes are counted in."""
+
 # Standard deviation of pairs about their mean, in ATRs after one candle; it grows with the root of
 # time. 0.34 after 4, 0.36 after 12, 0.45 after 96 candles of fifteen coins, hourly, 2020 to 2022.
 _DISPERSION = 0.4
@@ -45,15 +47,7 @@ def forward_return_in_ranges(candles: pd.DataFrame, ahead: int) -> pd.Series:
     :return: Dimensionless change, shape ``(candles,)``.
     """
     close = candles["close"]
-    return (close.shift(-ahead) - close) / average_true_range(candles, _ATR_PERIOD)
-
-
-def range_share(candles: pd.DataFrame) -> pd.Series:
-    """Return ATR(14) as a fraction of the close: from changes in ranges to returns.
-
-    :param candles: Open, high, low, close and volume, oldest first.
-    """
-    return average_true_range(candles, _ATR_PERIOD) / candles["close"]
+    return (close.shift(-ahead) - close) / average_true_range(candles, ATR_PERIOD)
 
 
 def relative_return_in_ranges(

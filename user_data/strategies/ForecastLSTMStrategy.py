@@ -1,5 +1,6 @@
 """Trades on a predicted return, as far as it pays the costs of trading."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from freqtrade.strategy import IntParameter, RealParameter, timeframe_to_minutes
 from pandas import DataFrame
 
 from freqai_lstm.bridge.funding import funding_pairs, known_funding_rate
-from freqai_lstm.bridge.universe import universe, universe_candles
+from freqai_lstm.bridge.universe import universe_candles
 from freqai_lstm.score import (
     FUNDING_HOURS,
     RELATIVE_RETURN_LABEL,
@@ -29,8 +30,8 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
 
     The network predicts one label, with the features of :class:`ExampleLSTMStrategy`: the return
     of the next ``label_period_candles`` in units of ATR, or with
-    ``freqai.feature_parameters.relative_to`` the same less its mean over these pairs. Then longs
-    and shorts make a book that hardly depends on what the market does.
+    ``freqai.feature_parameters.relative_to`` what it is worth against these pairs, by its rank
+    among them. Then longs and shorts make a book that hardly depends on what the market does.
 
     The forecast is smoothed, for each trade costs. What it promises is counted in costs of a round
     trip, funding included: a position is entered above ``entry_margin`` of them and held until less
@@ -65,10 +66,10 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
     def bot_start(self, **kwargs: Any) -> None:
         """Check what is traded with, and search what has an effect."""
         super().bot_start(**kwargs)
-        own = {"half_life", "entry_margin", "full_margin", "rebalance_share", "exit_margin"}
         for name, parameter in self.enumerate_parameters():
-            if parameter.space in ("buy", "sell"):
-                parameter.optimize = name in own
+            if parameter.space in ("buy", "sell") and name in vars(ExampleLSTMStrategy):
+                # Those of the score, which is not predicted.
+                parameter.optimize = False
 
     def informative_pairs(self) -> list[tuple[str, str, str]]:
         """Ask for the funding rates of the pairs, in futures mode."""
@@ -97,19 +98,11 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
     def populate_entry_trend(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
         """Enter where a return is promised that pays its costs by a margin."""
         dataframe["promise"] = self._promise(dataframe)
-        rules, tradable = self._hysteresis(), dataframe["volume"] > 0
-        for side, promise in (("long", dataframe["promise"]), ("short", -dataframe["promise"])):
-            columns = [f"enter_{side}", "enter_tag"]
-            dataframe.loc[tradable & rules.enters(promise), columns] = (1, "promised")
-        return dataframe
+        return self._signal(dataframe, "enter", self._hysteresis().enters, "promised")
 
     def populate_exit_trend(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
         """Leave where no more than the exit margin is promised."""
-        rules, tradable = self._hysteresis(), dataframe["volume"] > 0
-        for side, promise in (("long", dataframe["promise"]), ("short", -dataframe["promise"])):
-            columns = [f"exit_{side}", "exit_tag"]
-            dataframe.loc[tradable & rules.leaves(promise), columns] = (1, "no longer promised")
-        return dataframe
+        return self._signal(dataframe, "exit", self._hysteresis().leaves, "no longer promised")
 
     def custom_stake_amount(
         self,
@@ -156,7 +149,8 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
         return -sold if sold >= (min_stake or 0.0) else None
 
     def _label(self) -> str:
-        return RELATIVE_RETURN_LABEL if universe(self) else RETURN_LABEL
+        is_relative = self.freqai_info["feature_parameters"].get("relative_to")
+        return RELATIVE_RETURN_LABEL if is_relative else RETURN_LABEL
 
     def _horizon(self) -> int:
         return int(self.freqai_info["feature_parameters"]["label_period_candles"])
@@ -164,6 +158,16 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
     def _hysteresis(self) -> Hysteresis:
         """Return the margins as they are now."""
         return Hysteresis(self.entry_margin.value, self.exit_margin.value, self.full_margin.value)
+
+    def _signal(
+        self, dataframe: DataFrame, action: str, applies: Callable[[pd.Series], pd.Series], tag: str
+    ) -> DataFrame:
+        """Signal an action on either side, where it applies to what that side is promised."""
+        tradable, long = dataframe["volume"] > 0, dataframe["promise"]
+        for side, promise in (("long", long), ("short", -long)):
+            columns = [f"{action}_{side}", f"{action}_tag"]
+            dataframe.loc[tradable & applies(promise), columns] = (1, tag)
+        return dataframe
 
     def _promise(self, dataframe: DataFrame) -> pd.Series:
         """Return what a long position is promised, in costs of a round trip."""

@@ -90,7 +90,7 @@ def _triggers(state: AccountState) -> Iterator[Event]:
         request = stop.request
         path = state.paths.of(request.order.symbol, "mark" if request.by_mark_price else "last")
         time_ms = path.first_reach(
-            _level(state, request.order.symbol, request.trigger_price, request.falls),
+            _level(state.position(request.order.symbol), request.trigger_price, request.falls),
             falls=request.falls,
             since_ms=state.time_ms,
         )
@@ -118,15 +118,15 @@ def _fills(state: AccountState) -> Iterator[Event]:
             time_ms = ready_ms if path.at(ready_ms) is not None else None
         else:
             falls = order.request.side == "BUY"
-            level = _level(state, symbol, limit, falls)
+            level = _level(state.position(symbol), limit, falls)
             time_ms = path.first_reach(level, falls=falls, since_ms=ready_ms)
         if time_ms is not None:
             yield Event(time_ms, 3, order.id, partial(_fill_part, state, order))
 
 
-def _level(state: AccountState, symbol: str, price: Decimal, falls: bool) -> float:
+def _level(position: Position, price: Decimal, falls: bool) -> float:
     """Give the level of the path where a price is shown: half a tick before it."""
-    half_tick = state.listing(symbol).tick_size / 2
+    half_tick = position.listing.tick_size / 2
     return float(price) + (half_tick if falls else -half_tick)
 
 

@@ -185,7 +185,7 @@ class AccountState:
         :param waits: Whether it waits for its price.
         """
         number = next(self.ids)
-        step = Decimal(1).scaleb(-self.listing(request.symbol).quantity_decimals)
+        step = Decimal(1).scaleb(-self.position(request.symbol).listing.quantity_decimals)
         parts = self.terms.style.parts(number, request.quantity, step)
         if request.time_in_force == "IOC":
             parts[0] = replace(parts[0], delay_ms=0)

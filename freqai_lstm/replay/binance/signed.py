@@ -12,6 +12,7 @@ from freqai_lstm.replay.account.brackets import brackets, largest_notional
 from freqai_lstm.replay.account.ledger import Income
 from freqai_lstm.replay.account.orders import Fill, Order, StopOrder
 from freqai_lstm.replay.account.refusals import RefusalError
+from freqai_lstm.replay.account.state import AccountTerms
 from freqai_lstm.replay.binance import holdings
 from freqai_lstm.replay.binance.dialect import Json, Limit, fill_form, load_forms
 from freqai_lstm.replay.binance.order_requests import identity, one_of, order_request, stop_request
@@ -23,6 +24,7 @@ from freqai_lstm.replay.binance.parameters import (
     whole_number,
 )
 from freqai_lstm.replay.binance.signing import Credentials
+from freqai_lstm.replay.feed import Feed
 
 Handler = Callable[[Parameters], Any]
 Row = TypeVar("Row", Order, StopOrder, Fill, Income)
@@ -39,13 +41,16 @@ _INVALID_FOR_CCXT = (-2022, -4116, -4164)
 
 
 class SignedApi:
-    """The signed endpoints of an account.
+    """The signed endpoints of a new account.
 
-    :param credentials: Who may ask.
+    :param feed: The market it trades on.
+    :param terms: What it begins with.
+    :ivar credentials: Who may ask.
     """
 
-    def __init__(self, account: Account, credentials: Credentials) -> None:
-        self.account, self.credentials = account, credentials
+    def __init__(self, feed: Feed, terms: AccountTerms) -> None:
+        self.account = Account(feed, terms)
+        self.credentials = Credentials.made_up(terms.style.seed)
 
     def add_routes(self, app: FastAPI) -> None:
         """Add the endpoints to the web application."""

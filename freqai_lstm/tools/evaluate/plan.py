@@ -15,7 +15,7 @@ from freqtrade.enums import RunMode
 from freqtrade.resolvers import StrategyResolver
 
 from freqai_lstm.bridge.digest import featured_by, package_digest
-from freqai_lstm.bridge.universe import WHITELIST
+from freqai_lstm.bridge.universe import relative_pairs
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.tools import information
 from freqai_lstm.tools.candles import stored_candles
@@ -191,8 +191,8 @@ def _sub_run(
     freqai = own["freqai"]
     parameters = freqai["feature_parameters"]
     parameters["label_period_candles"] = horizon
-    if parameters.get("relative_to") == WHITELIST:
-        parameters["relative_to"] = list(config["exchange"]["pair_whitelist"])
+    if others := relative_pairs(parameters, config["exchange"]["pair_whitelist"]):
+        parameters["relative_to"] = others
     freqai.update(
         model_training_parameters=candidate.seeded_parameters(seed),
         conv_width=candidate.conv_width,
@@ -240,9 +240,7 @@ class Digests:
         :raises SettingsError: If there are none of a pair and timeframe.
         """
         features = self.config["freqai"]["feature_parameters"]
-        others = features.get("relative_to") or []
-        if others == WHITELIST:
-            others = self.config["exchange"]["pair_whitelist"]
+        others = relative_pairs(features, self.config["exchange"]["pair_whitelist"])
         pairs = [pair, *features["include_corr_pairlist"], *others]
         timeframes = {self.config["timeframe"], *features["include_timeframes"]}
         return "".join(

@@ -327,7 +327,7 @@ def test_edit_of_the_score_counts(monkeypatch: pytest.MonkeyPatch, config: dict[
         patch.setattr(components, "_LONG_REGIME_PERIOD", 101)
         assert differing(before, featured_by(strategy)) == labels_and_scores
     with monkeypatch.context() as patch:
-        patch.setattr(returns, "_ATR_PERIOD", 15)
+        patch.setattr(returns, "ATR_PERIOD", 15)
         assert differing(before, featured_by(strategy)) == ["code of set_freqai_targets"]
     with monkeypatch.context() as patch:
         patch.setattr(indicators, "_nonzero", other)
