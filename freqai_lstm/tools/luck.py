@@ -18,6 +18,8 @@ from freqai_lstm.tools.statistics import Estimate
 
 # Combinations of blocks times trials that are looked at in one go, which bounds the memory.
 _AT_ONCE = 2_000_000
+# Of a mean in units of all returns' size, or of a Sharpe ratio.
+_DIGITS = 12
 # As sure as a test at the level of 5 %.
 _SURE = 0.95
 
@@ -163,7 +165,8 @@ def probability_of_backtest_overfitting(
     blocks = min(blocks, periods) // 2 * 2
     if trials < 2 or blocks < 4:
         return math.nan
-    parts = np.array_split(matrix, blocks)
+    scale = np.sqrt(np.mean(matrix**2)) or 1.0
+    parts = np.array_split(matrix / scale, blocks)
     sums = np.array([[np.full(trials, len(part)), part.sum(0), (part**2).sum(0)] for part in parts])
     choices = np.array([*combinations(range(blocks), blocks // 2)])
     chosen = np.zeros((len(choices), blocks))
@@ -181,6 +184,8 @@ def probability_of_backtest_overfitting(
 def _performance(chosen: np.ndarray, sums: np.ndarray, by_mean: bool) -> np.ndarray:
     """Return mean or Sharpe ratio over chosen blocks, 0 without any variation.
 
+    Products of matrices round otherwise from column to column; trials that are the same must tie.
+
     :param chosen: 1 for the blocks of a choice, 0 for the others, shape ``(choices, blocks)``.
     :param sums: Number, sum and sum of squares, shape ``(blocks, 3, trials)``.
     :return: Shape ``(choices, trials)``.
@@ -188,8 +193,8 @@ def _performance(chosen: np.ndarray, sums: np.ndarray, by_mean: bool) -> np.ndar
     number, total, squares = (chosen @ sums[:, position] for position in range(3))
     mean = total / number
     if by_mean:
-        return np.asarray(mean)
+        return np.asarray(np.round(mean, _DIGITS))
     variance = squares / number - mean**2
     # Rounding leaves a little of a variance that is none.
     varies = variance > 1e-12 * squares / number
-    return np.asarray(mean / np.sqrt(np.where(varies, variance, math.inf)))
+    return np.asarray(np.round(mean / np.sqrt(np.where(varies, variance, math.inf)), _DIGITS))

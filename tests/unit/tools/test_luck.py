@@ -137,6 +137,16 @@ def test_trials_that_are_the_same_or_trade_nothing_say_nothing() -> None:
     assert probability_of_backtest_overfitting(np.zeros((40, 5))) == 0.5
 
 
+@pytest.mark.parametrize("by_mean", [False, True])
+@pytest.mark.parametrize("trials", [3, 7, 13])
+def test_trials_that_are_the_same_tie_however_many(trials: int, by_mean: bool) -> None:
+    # A product of matrices does not round every column alike.
+    random = np.random.default_rng(trials)
+    for _ in range(5):
+        same = np.hstack([random.normal(size=(40, 1))] * trials)
+        assert probability_of_backtest_overfitting(same, by_mean=by_mean) == 0.5
+
+
 def test_mean_and_sharpe_ratio_choose_differently() -> None:
     random = np.random.default_rng(0)
     steady, wild = random.normal(0.5, 0.1, 200), random.normal(0.0, 50, 200)
