@@ -45,6 +45,11 @@ class EnterAtOnce(IStrategy):
     stoploss = -0.5
     minimal_roi = {"120": -1}
     startup_candle_count = 600
+    # A limit order may wait for as long as the price stays away from it.
+    order_types = {
+        **dict.fromkeys(("entry", "exit", "stoploss"), "market"),
+        "stoploss_on_exchange": False,
+    }
 
     @property
     def can_short(self):
