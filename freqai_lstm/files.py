@@ -7,6 +7,21 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+_temporary_folders: set[Path] = set()
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Yield a folder that is gone after the block; nothing waits for the disk to have its files."""
+    with TemporaryDirectory(prefix="freqai-lstm-") as name:
+        folder = Path(name)
+        _temporary_folders.add(folder)
+        try:
+            yield folder
+        finally:
+            _temporary_folders.remove(folder)
 
 
 @contextlib.contextmanager
@@ -20,8 +35,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        _wait_for_disk(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -44,11 +58,16 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         yield temporary
         for file in temporary.rglob("*"):
             if file.is_file():
-                with file.open("rb") as written:
-                    os.fsync(written.fileno())
+                _wait_for_disk(file)
         if path.exists():
             path.rename(old)
         temporary.rename(path)
     finally:
         for remains in (temporary, old):
             shutil.rmtree(remains, ignore_errors=True)
+
+
+def _wait_for_disk(file: Path) -> None:
+    if _temporary_folders.isdisjoint(file.parents):
+        with file.open("rb") as written:
+            os.fsync(written.fileno())

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import joblib
@@ -22,6 +21,7 @@ from freqai_lstm.bridge.digest import feature_code, label_code
 from freqai_lstm.bridge.internals import candle_path
 from freqai_lstm.bridge.kitchen import Labels
 from freqai_lstm.bridge.windowed import WindowedRegressor
+from freqai_lstm.files import temporary_folder
 from freqai_lstm.tools.cache import DiskCache, cache_folder
 from freqai_lstm.tools.loading import LEFT_OUT, WalkForward
 
@@ -182,8 +182,8 @@ def open_store(config: Mapping[str, Any], *, is_kept: bool = True) -> Iterator[F
     if is_kept:
         yield FeatureStore(DiskCache(cache_folder(config["user_data_dir"])))
         return
-    with TemporaryDirectory(prefix="freqai-lstm-") as folder:
-        yield FeatureStore(DiskCache(Path(folder)))
+    with temporary_folder() as folder:
+        yield FeatureStore(DiskCache(folder))
 
 
 @contextmanager

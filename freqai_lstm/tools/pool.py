@@ -1,5 +1,6 @@
 """Worker processes of this machine, and jobs that are worked off by them."""
 
+import gc
 import importlib
 import logging
 import os
@@ -121,7 +122,12 @@ def _prepare(parent: int, log: Path | None) -> None:
         line = "%(asctime)s - %(process)d - %(name)s - %(levelname)s - %(message)s"
         logging.basicConfig(filename=log, level=logging.INFO, format=line, force=True)
         logging.captureWarnings(True)
-    importlib.import_module("freqai_lstm.regressor")
+    # torch loads the second one with the first optimizer.
+    for library in ("freqai_lstm.regressor", "torch._dynamo"):
+        importlib.import_module(library)
+    # What the libraries are made of stays: no collection has to go over it again.
+    gc.collect()
+    gc.freeze()
 
 
 def _end_with(parent: int) -> None:

@@ -9,7 +9,6 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import process_time
 from typing import Any
 
@@ -29,6 +28,7 @@ from freqai_lstm.bridge.folders import (
 from freqai_lstm.bridge.incidents import described
 from freqai_lstm.bridge.kitchen import LabelledTrainings, PreparedDataKitchen
 from freqai_lstm.bridge.offline import load_offline_strategy
+from freqai_lstm.files import temporary_folder
 from freqai_lstm.regressor import LSTMRegressor
 from freqai_lstm.tools.features import PairFeatures
 from freqai_lstm.tools.loading import LEFT_OUT
@@ -111,10 +111,10 @@ def walk(
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002
         torch.manual_seed(seed)
-    with TemporaryDirectory(prefix="freqai-lstm-") as userdir:
+    with temporary_folder() as userdir:
         # FreqAI cuts the timerange into just these windows.
         whole = replace(windows[0], stop=windows[-1].stop)
-        strategy = project.open(Path(userdir), whole.timerange)
+        strategy = project.open(userdir, whole.timerange)
         regressor = strategy.freqai
         if previous is not None:
             IdentifierFolder(regressor.full_path).store(*previous)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from freqai_lstm.files import replacing, replacing_folder
+from freqai_lstm.files import replacing, replacing_folder, temporary_folder
 
 
 @pytest.fixture
@@ -169,3 +169,19 @@ def test_every_file_of_a_folder_is_on_the_disk_before_it_takes_its_place(
         (temporary / "one").write_text("one", encoding="utf-8")
         (temporary / "below" / "two").write_text("two", encoding="utf-8")
     assert sorted(synced) == ["one", "two"]
+
+
+def test_files_of_a_temporary_folder_do_not_wait_for_the_disk(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    with temporary_folder() as folder:
+        for place in (folder, path.parent):
+            with replacing(place / "model.zip") as temporary:
+                temporary.write_text("new", encoding="utf-8")
+            with replacing_folder(place / "models") as models:
+                (models / "model.zip").write_text("new", encoding="utf-8")
+            assert (place / "model.zip").read_text(encoding="utf-8") == "new"
+            assert len(synced) == (0 if place == folder else 2)
+    assert not folder.exists()
