@@ -59,10 +59,11 @@ test-long: $(VENV)/.installed-dev ## Run the long tests: a live bot, kills, faul
 docker-test: $(if $(MISSING),,$(VENV)/.installed) ## Build the image with buildah and backtest in it, offline
 	@$(if $(MISSING),echo "docker-test: skipped: not installed: $(MISSING)",scripts/with_replay_exchange.sh -- scripts/docker_test.sh)
 
-bench: $(VENV)/.installed ## Measure trainings, predictions and walks against plain PyTorch and stock FreqAI
+bench: $(VENV)/.installed ## Measure trainings and predictions, walks, live retrainings, and memory
 	python -m benchmarks.speed $(if $(DATADIR),--datadir "$(DATADIR)")
 	python -m benchmarks.walk $(if $(DATADIR),--datadir "$(DATADIR)")
 	python -m benchmarks.live $(if $(DATADIR),--datadir "$(DATADIR)")
+	python -m benchmarks.memory $(if $(DATADIR),--datadir "$(DATADIR)")
 
 check: $(VENV)/.installed-dev ## Lint, type-check and spell-check
 	ruff format --check $(SOURCES)

@@ -1,6 +1,7 @@
 """What a walk-forward costs beside its trainings, and what warm starts save of these.
 
     python -m benchmarks.walk [--jobs 2] [--datadir user_data/data/binance] [--pairs ...]
+        [--parts cold cold-jobs warm warm-jobs seeds]
 
 Trains the models of ``config-torch.json`` over the same candles in five ways, one after the other:
 as FreqAI does, from scratch and one by one; from scratch in several processes; from the model
@@ -13,8 +14,9 @@ market, of 2024-01-01 to 2024-04-01.
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import process_time
@@ -45,7 +47,8 @@ from tests.replay_server import ReplayServer
 
 ROOT = Path(__file__).parents[1]
 COINS = ("BTC", "ETH", "LTC", "XRP", "ADA")
-HEADERS = ("way", "seconds", "to one by one", "a training [s]", "correlation", "worst pair, less")
+PARTS = ("cold", "cold-jobs", "warm", "warm-jobs", "seeds")
+HEADERS = ("way", "seconds", "to the first", "a training [s]", "correlation", "worst pair, less")
 SEED_HEADERS = ("pair", "trainings", "walk [s]", "bare [s]", "ratio")
 
 
@@ -57,15 +60,17 @@ def main() -> None:
     parser.add_argument("--pairs", nargs="+", default=[f"{coin}/USDT:USDT" for coin in COINS])
     parser.add_argument("--config", action="append", default=[], metavar="PATH")
     parser.add_argument("--datadir", type=Path, metavar="DIR")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--plot", type=Path, metavar="HTML", help="skill, generation by generation")
     args = parser.parse_args()
     be_quiet()
     with TemporaryDirectory() as folder, project(Path(folder), args) as options:
         bench = Bench(Path(folder), options)
-        print_table(f"WALKS OVER {args.timerange}", HEADERS, bench.ways(args.jobs))
-        print_table("A SECOND SEED", SEED_HEADERS, bench.second_seeds(args.pairs[:2]))
+        print_table(f"WALKS OVER {args.timerange}", HEADERS, bench.ways(args.jobs, args.parts))
         if args.plot:
             generations_figure(bench.generations).write_html(args.plot, include_plotlyjs=True)
+        if "seeds" in args.parts:
+            print_table("A SECOND SEED", SEED_HEADERS, bench.second_seeds(args.pairs[:2]))
 
 
 class Bench:
@@ -75,17 +80,17 @@ class Bench:
         self.folder, self.options = folder, options
         self.generations: dict[str, list[float]] = {}
 
-    def ways(self, jobs: int) -> Iterator[tuple[str, ...]]:
-        """Walk in each way, and give the rows of the table."""
-        ways: dict[str, tuple[bool, Callable[[WalkForward], object]]] = {
-            "from scratch, one by one": (False, one_by_one),
-            f"from scratch, {jobs} jobs": (False, lambda walk: in_processes(walk, jobs)),
-            "warm, 1 job": (True, lambda walk: in_processes(walk, 1)),
-            f"warm, {jobs} jobs": (True, lambda walk: in_processes(walk, jobs)),
+    def ways(self, jobs: int, parts: Sequence[str]) -> Iterator[tuple[str, ...]]:
+        """Walk in each of the ways that are asked for, and give the rows of the table."""
+        known: dict[str, tuple[str, bool, Callable[[WalkForward], object]]] = {
+            "cold": ("from scratch, one by one", False, one_by_one),
+            "cold-jobs": (f"from scratch, {jobs} jobs", False, partial(in_processes, jobs=jobs)),
+            "warm": ("warm, 1 job", True, partial(in_processes, jobs=1)),
+            "warm-jobs": (f"warm, {jobs} jobs", True, partial(in_processes, jobs=jobs)),
         }
         first: tuple[float, dict[str, float]] | None = None
         predicted: dict[bool, dict[str, bytes]] = {}
-        for name, (is_warm, run) in ways.items():
+        for name, is_warm, run in (way for part, way in known.items() if part in parts):
             loaded = self.load(name.replace(" ", "-").replace(",", ""), is_warm)
             begin = time.perf_counter()
             run(loaded)
