@@ -1,40 +1,28 @@
 """Writes a report: for people as one HTML page that needs no network, for machines as JSON."""
 
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import plotly.graph_objects as go
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from plotly.offline import get_plotlyjs
-
 from freqai_lstm.files import replacing
+from freqai_lstm.tools import drawing
+from freqai_lstm.tools.pages import embedded, write_html
 from freqai_lstm.tools.report import plots
 from freqai_lstm.tools.report.classes import ClassFigures
 from freqai_lstm.tools.report.figures import RETURN_HORIZONS, OverallFigures, PairFigures
 from freqai_lstm.tools.report.gather import BacktestReport, LabelReport, PairReport
 from freqai_lstm.tools.report.money import TRADE_COLUMNS, TradingResult
 from freqai_lstm.tools.report.returns import MODEL, ReturnFigures
-from freqai_lstm.tools.statistics import Estimate, plain
-
-_NONE = "-"
+from freqai_lstm.tools.statistics import plain
 
 
 def write_page(report: BacktestReport, file: Path) -> None:
     """Write the page, plotly's library included."""
-    environment = Environment(
-        loader=PackageLoader("freqai_lstm.tools.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": _number, "share": _share, "estimate": _estimate}
-    environment.filters |= {"signed": _signed, "day": plots.day}
-    page = environment.get_template("page.html").render(
+    write_html(
+        "report.html",
+        file,
         report=report,
         trading=report.trading if isinstance(report.trading, TradingResult) else None,
         horizons=RETURN_HORIZONS,
@@ -46,17 +34,14 @@ def write_page(report: BacktestReport, file: Path) -> None:
             for label in report.labels
         ],
         training_plots={
-            name: _embedded(plots.training_plot(curves))
+            name: embedded(plots.training_plot(curves))
             for name, curves in report.curves.items()
             if curves
         },
         forecast_names=_forecast_names,
-        line_points=plots.LINE_POINTS,
+        line_points=drawing.LINE_POINTS,
         scatter_points=plots.SCATTER_POINTS,
-        plotly=get_plotlyjs(),
     )
-    with replacing(file) as temporary:
-        temporary.write_text(page, encoding="utf-8")
 
 
 def _forecast_names(label: LabelReport) -> dict[str, str]:
@@ -72,8 +57,8 @@ def _forecast_names(label: LabelReport) -> dict[str, str]:
 
 def _money_plots(report: BacktestReport) -> Iterator[tuple[str, str]]:
     if isinstance(report.trading, TradingResult):
-        yield "Equity against buying and holding", _embedded(plots.equity_plot(report.trading))
-        yield "Drawdown", _embedded(plots.drawdown_plot(report.trading))
+        yield "Equity against buying and holding", embedded(plots.equity_plot(report.trading))
+        yield "Drawdown", embedded(plots.drawdown_plot(report.trading))
 
 
 def _label_plots(label: LabelReport) -> Iterator[tuple[str, str]]:
@@ -81,25 +66,25 @@ def _label_plots(label: LabelReport) -> Iterator[tuple[str, str]]:
         return
     if label.horizon:
         figures = [pair.figures for pair in label.pairs if isinstance(pair.figures, PairFigures)]
-        yield "Correlation with the truth", _embedded(plots.correlation_plot(figures))
+        yield "Correlation with the truth", embedded(plots.correlation_plot(figures))
     overall = label.overall
     series = {
-        "model": (plots.MODEL, overall.rank_ic["model"]),
-        "persistence": (plots.PERSISTENCE, overall.rank_ic["persistence"]),
+        "model": (drawing.MODEL, overall.rank_ic["model"]),
+        "persistence": (drawing.PERSISTENCE, overall.rank_ic["persistence"]),
     }
     if overall.return_head is not None:
-        series["return head"] = (plots.RETURN_HEAD, overall.return_head)
+        series["return head"] = (drawing.RETURN_HEAD, overall.return_head)
     yield (
         "Rank correlation with forward returns, mean over pairs",
-        _embedded(plots.rank_ic_plot(series)),
+        embedded(plots.rank_ic_plot(series)),
     )
     if label.returns is not None:
         known = label.returns.known
-        yield "Rank correlation of each month", _embedded(plots.monthly_ic_plot(known))
+        yield "Rank correlation of each month", embedded(plots.monthly_ic_plot(known))
         if label.returns.judged[MODEL].figures.candles:
             yield (
                 "Rank correlation over the pairs, summed up",
-                _embedded(plots.cumulative_ic_plot(known)),
+                embedded(plots.cumulative_ic_plot(known)),
             )
 
 
@@ -108,40 +93,15 @@ def _pair_plots(
 ) -> Iterator[tuple[str, str]]:
     trades = report.trading.trades if isinstance(report.trading, TradingResult) else None
     timeline = plots.timeline_plot(pair.predictions, report.signals, trades)
-    yield f"Price, trades and {label.label}", _embedded(timeline)
+    yield f"Price, trades and {label.label}", embedded(timeline)
     if isinstance(pair.figures, ClassFigures):
-        yield "Reliability", _embedded(plots.reliability_plot(pair.figures.reliability))
+        yield "Reliability", embedded(plots.reliability_plot(pair.figures.reliability))
         return
     if pair.figures.whole.compared:
-        yield "Predicted against true", _embedded(plots.scatter_plot(pair.predictions))
-        yield "Calibration", _embedded(plots.calibration_plot(pair.figures))
+        yield "Predicted against true", embedded(plots.scatter_plot(pair.predictions))
+        yield "Calibration", embedded(plots.calibration_plot(pair.figures))
     if pair.figures.spreads:
-        yield "Spread against error", _embedded(plots.coverage_plot(pair.predictions))
-
-
-def _embedded(figure: go.Figure) -> str:
-    """Return a figure as JSON that may stand within a script element."""
-    return str(figure.to_json()).replace("</", "<\\/")
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    return _NONE if value is None or math.isnan(value) else f"{value:.{digits}f}"
-
-
-def _share(value: float | None) -> str:
-    return _NONE if value is None or math.isnan(value) else f"{100 * value:.1f} %"
-
-
-def _signed(value: float | None) -> str:
-    return _NONE if value is None or math.isnan(value) else f"{100 * value:+.1f} %"
-
-
-def _estimate(estimate: Estimate) -> str:
-    if math.isnan(estimate.value):
-        return _NONE
-    error = estimate.standard_error
-    star = "*" if estimate.differs_from_zero else ""
-    return f"{estimate.value:.3f}{star}" + ("" if math.isnan(error) else f" ± {error:.3f}")
+        yield "Spread against error", embedded(plots.coverage_plot(pair.predictions))
 
 
 def write_json(report: BacktestReport, file: Path) -> None:

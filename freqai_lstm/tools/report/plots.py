@@ -1,13 +1,26 @@
 """The plots of a report, drawn with plotly."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from freqai_lstm.score import Signals
+from freqai_lstm.tools.drawing import (
+    LINE_POINTS,
+    MODEL,
+    PERSISTENCE,
+    RETURN_HEAD,
+    TRUTH,
+    apply_style,
+    dashed,
+    day,
+    empty_plot,
+    error_bars,
+    extremes,
+    line_plot,
+)
 from freqai_lstm.tools.information import Information
 from freqai_lstm.tools.predictions import PairPredictions
 from freqai_lstm.tools.report.figures import ALL_LABELS, PairFigures, coverage
@@ -15,13 +28,10 @@ from freqai_lstm.tools.report.gather import TrainingCurve
 from freqai_lstm.tools.report.money import TradingResult
 from freqai_lstm.tools.statistics import CalibrationBin, Estimate
 
-LINE_POINTS = 2000
 SCATTER_POINTS = 1000
 
-MODEL, PERSISTENCE, TRUTH, RETURN_HEAD = "#1f5fbf", "#c2570c", "#6b7280", "#0f7b4f"
 _COLOURS = {"model": MODEL, "persistence": PERSISTENCE, "ridge": TRUTH}
 _WINDOW_COLOURS = ("#1f5fbf", "#c2570c", "#0f7b4f", "#8a3ffc", "#9f1853", "#006d75", "#7a5c00")
-_ERROR_BARS = 1.96
 
 
 def rank_ic_plot(series: Mapping[str, tuple[str, Mapping[int, Estimate]]]) -> go.Figure:
@@ -29,13 +39,13 @@ def rank_ic_plot(series: Mapping[str, tuple[str, Mapping[int, Estimate]]]) -> go
 
     :param series: Colour and figures by name.
     """
-    figure = _figure("candles ahead", "rank correlation")
+    figure = empty_plot("candles ahead", "rank correlation")
     for name, (colour, estimates) in series.items():
         figure.add_bar(
             name=name,
             x=[str(ahead) for ahead in estimates],
             y=[estimate.value for estimate in estimates.values()],
-            error_y=_error_bars(estimate.standard_error for estimate in estimates.values()),
+            error_y=error_bars(estimate.standard_error for estimate in estimates.values()),
             marker_color=colour,
         )
     figure.update_xaxes(type="category")
@@ -44,14 +54,14 @@ def rank_ic_plot(series: Mapping[str, tuple[str, Mapping[int, Estimate]]]) -> go
 
 def correlation_plot(pairs: Sequence[PairFigures]) -> go.Figure:
     """Draw each pair's correlation with the true label, beside that of persistence."""
-    figure = _figure("", "correlation with the truth")
+    figure = empty_plot("", "correlation with the truth")
     for name, colour in (("model", MODEL), ("persistence", PERSISTENCE)):
         estimates = [pair.whole.forecasts[name].correlation for pair in pairs]
         figure.add_bar(
             name=name,
             x=[pair.pair.split("/")[0] for pair in pairs],
             y=[estimate.value for estimate in estimates],
-            error_y=_error_bars(estimate.standard_error for estimate in estimates),
+            error_y=error_bars(estimate.standard_error for estimate in estimates),
             marker_color=colour,
         )
     return figure
@@ -59,7 +69,7 @@ def correlation_plot(pairs: Sequence[PairFigures]) -> go.Figure:
 
 def monthly_ic_plot(known: Mapping[str, Information]) -> go.Figure:
     """Draw the rank correlations of each month, mean over pairs."""
-    figure = _figure("", "rank correlation")
+    figure = empty_plot("", "rank correlation")
     for name, each in known.items():
         figure.add_bar(name=name, x=each.months.index, y=each.months, marker_color=_COLOURS[name])
     figure.update_xaxes(type="category")
@@ -69,35 +79,27 @@ def monthly_ic_plot(known: Mapping[str, Information]) -> go.Figure:
 def cumulative_ic_plot(known: Mapping[str, Information]) -> go.Figure:
     """Draw the sums of the candles' rank correlations over the pairs."""
     lines = {name: (_COLOURS[name], each.over_pairs.cumsum()) for name, each in known.items()}
-    return _lines(lines, "sum over the candles so far")
+    return line_plot(lines, "sum over the candles so far")
 
 
 def equity_plot(result: TradingResult) -> go.Figure:
     """Draw the account and the value of buying and holding, both on every candle."""
     lines = {"strategy": (MODEL, result.equity), "buy and hold": (TRUTH, result.held)}
-    return _lines(lines, "value, 1 at the start")
+    return line_plot(lines, "value, 1 at the start")
 
 
 def drawdown_plot(result: TradingResult) -> go.Figure:
     """Draw how far the account and the holding are below their highest value so far."""
     strategy, held = result.drawdown["strategy"], result.drawdown["held"]
     lines = {"strategy": (MODEL, strategy), "buy and hold": (TRUTH, held)}
-    figure = _lines(lines, "below the highest so far")
+    figure = line_plot(lines, "below the highest so far")
     figure.update_yaxes(tickformat=".0%")
-    return figure
-
-
-def _lines(lines: Mapping[str, tuple[str, pd.Series]], y_title: str) -> go.Figure:
-    figure = _figure("", y_title)
-    for name, (colour, series) in lines.items():
-        drawn = extremes(series, LINE_POINTS)
-        figure.add_scatter(name=name, x=drawn.index, y=drawn, line={"color": colour})
     return figure
 
 
 def reliability_plot(bins: Mapping[str, Sequence[CalibrationBin]]) -> go.Figure:
     """Draw how often each class came true over its probability, of bins of similar ones."""
-    figure = _figure("mean probability of a bin", "share that came true")
+    figure = empty_plot("mean probability of a bin", "share that came true")
     for number, (name, parts) in enumerate(bins.items()):
         figure.add_scatter(
             name=name,
@@ -105,9 +107,9 @@ def reliability_plot(bins: Mapping[str, Sequence[CalibrationBin]]) -> go.Figure:
             y=[part.true for part in parts],
             mode="lines+markers",
             line={"color": _window_colour(number)},
-            error_y=_error_bars(part.true_error for part in parts),
+            error_y=error_bars(part.true_error for part in parts),
         )
-    figure.add_scatter(name="perfect", x=[0, 1], y=[0, 1], mode="lines", line=_dashed(TRUTH))
+    figure.add_scatter(name="perfect", x=[0, 1], y=[0, 1], mode="lines", line=dashed(TRUTH))
     return figure
 
 
@@ -116,7 +118,7 @@ def scatter_plot(pair: PairPredictions) -> go.Figure:
     compared = pair.candles[pair.trusted]
     drawn = compared.sample(min(SCATTER_POINTS, len(compared)), random_state=0)
     scale = compared["true"].std()
-    figure = _figure("predicted", "true")
+    figure = empty_plot("predicted", "true")
     for number, window in enumerate(pair.windows):
         rows = drawn[drawn["window"] == window]
         figure.add_scatter(
@@ -128,14 +130,14 @@ def scatter_plot(pair: PairPredictions) -> go.Figure:
         )
     predicted = compared["predicted"] / scale
     ends = [float(predicted.min()), float(predicted.max())]
-    figure.add_scatter(name="perfect", x=ends, y=ends, mode="lines", line=_dashed(TRUTH))
+    figure.add_scatter(name="perfect", x=ends, y=ends, mode="lines", line=dashed(TRUTH))
     return figure
 
 
 def calibration_plot(pair: PairFigures) -> go.Figure:
     """Draw the mean truth over the mean prediction of bins of similar predictions."""
     bins = pair.whole.forecasts["model"].calibration
-    figure = _figure("mean prediction of a bin", "mean truth")
+    figure = empty_plot("mean prediction of a bin", "mean truth")
     predicted = [part.predicted for part in bins]
     figure.add_scatter(
         name="bins",
@@ -143,20 +145,20 @@ def calibration_plot(pair: PairFigures) -> go.Figure:
         y=[part.true for part in bins],
         mode="lines+markers",
         line={"color": MODEL},
-        error_y=_error_bars(part.true_error for part in bins),
+        error_y=error_bars(part.true_error for part in bins),
     )
-    figure.add_scatter(name="perfect", x=predicted, y=predicted, mode="lines", line=_dashed(TRUTH))
+    figure.add_scatter(name="perfect", x=predicted, y=predicted, mode="lines", line=dashed(TRUTH))
     return figure
 
 
 def coverage_plot(pair: PairPredictions) -> go.Figure:
     """Draw how often the truth lies within so many spreads of the prediction."""
     shares = coverage(pair)
-    figure = _figure("spreads around the prediction", "share of truths within")
+    figure = empty_plot("spreads around the prediction", "share of truths within")
     lines = {
         pair.label: {"color": MODEL},
         ALL_LABELS: {"color": PERSISTENCE},
-        "normal": _dashed(TRUTH),
+        "normal": dashed(TRUTH),
     }
     for name, line in lines.items():
         figure.add_scatter(name=name, x=shares.index, y=shares[name], mode="lines", line=line)
@@ -166,7 +168,7 @@ def coverage_plot(pair: PairPredictions) -> go.Figure:
 
 def training_plot(curves: Sequence[TrainingCurve]) -> go.Figure:
     """Draw the losses of each training, epoch by epoch."""
-    figure = _figure("epoch", "loss")
+    figure = empty_plot("epoch", "loss")
     for number, curve in enumerate(curves):
         colour = _window_colour(number)
         lines = (("train", curve.train_loss, "dot"), ("test", curve.test_loss, "solid"))
@@ -192,7 +194,7 @@ def timeline_plot(
     figure = make_subplots(
         rows=2, cols=1, shared_xaxes=True, row_heights=[0.5, 0.5], vertical_spacing=0.04
     )
-    _style(figure, height=560)
+    apply_style(figure, height=560)
     price = extremes(candles["close"], LINE_POINTS)
     figure.add_scatter(
         name="close", x=price.index, y=price, line={"color": "#111827", "width": 1}, row=1, col=1
@@ -215,24 +217,10 @@ def timeline_plot(
         line = {"color": colour, "width": 1}
         figure.add_scatter(name=name, x=drawn.index, y=drawn, line=line, row=2, col=1)
     for threshold in signals.score_thresholds if signals and "to_traded" in candles else ():
-        figure.add_hline(y=threshold, line=_dashed("#9f1853"), row=2, col=1)
+        figure.add_hline(y=threshold, line=dashed("#9f1853"), row=2, col=1)
     figure.update_yaxes(title_text="price", row=1, col=1)
     figure.update_yaxes(title_text=pair.label, row=2, col=1)
     return figure
-
-
-def extremes(series: pd.Series, points: int) -> pd.Series:
-    """Return a series for drawing: the lowest and the highest value of each stretch.
-
-    :param series: Values in order; NaN is dropped.
-    :param points: About how many to keep; a shorter series stays whole.
-    """
-    series = series.dropna()
-    if len(series) <= points:
-        return series
-    stretch = np.arange(len(series)) * (points // 2) // len(series)
-    values = series.reset_index(drop=True).groupby(stretch)
-    return series.iloc[sorted({*values.idxmin(), *values.idxmax()})]
 
 
 def _add_trades(figure: go.Figure, trades: pd.DataFrame) -> None:
@@ -263,38 +251,5 @@ def _add_trades(figure: go.Figure, trades: pd.DataFrame) -> None:
     )
 
 
-def _figure(x_title: str, y_title: str) -> go.Figure:
-    figure = go.Figure()
-    _style(figure, height=340)
-    figure.update_xaxes(title_text=x_title)
-    figure.update_yaxes(title_text=y_title)
-    return figure
-
-
-def _style(figure: go.Figure, height: int) -> None:
-    figure.update_layout(
-        template="plotly_white",
-        height=height,
-        margin={"l": 55, "r": 10, "t": 10, "b": 45},
-        font={"color": "#111827", "size": 12},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0},
-        hovermode="closest",
-    )
-
-
-def _error_bars(errors: Iterable[float]) -> dict[str, object]:
-    bars = [_ERROR_BARS * error for error in errors]
-    return {"type": "data", "array": bars, "thickness": 1}
-
-
-def _dashed(colour: str) -> dict[str, object]:
-    return {"color": colour, "dash": "dash", "width": 1}
-
-
 def _window_colour(number: int) -> str:
     return _WINDOW_COLOURS[number % len(_WINDOW_COLOURS)]
-
-
-def day(window: int) -> str:
-    """Return the date of a training window."""
-    return f"{pd.Timestamp(window, unit='s'):%Y-%m-%d}"

@@ -12,13 +12,8 @@ import pandas as pd
 import pytest
 
 from freqai_lstm.exceptions import SkillError
-from freqai_lstm.tools.report.money import (
-    TradingResult,
-    daily_sharpe,
-    load_trades,
-    marked_to_market,
-    monthly,
-)
+from freqai_lstm.tools.equity import daily_sharpe, marked_to_market, monthly
+from freqai_lstm.tools.report.money import TradingResult, load_trades
 from freqai_lstm.tools.report.verdicts import money_verdicts
 
 BTC = "BTC/USDT:USDT"

@@ -17,10 +17,10 @@ from unit_predictions import LABELS, STARTS, Store, prediction_store
 
 from freqai_lstm.cli import parse_arguments
 from freqai_lstm.score import RETURN_LABEL, Signals, spread_columns
+from freqai_lstm.tools.drawing import extremes
 from freqai_lstm.tools.information import Figures, Judgement
 from freqai_lstm.tools.report.gather import BacktestReport, gather_report
 from freqai_lstm.tools.report.page import write_json, write_page
-from freqai_lstm.tools.report.plots import extremes
 from freqai_lstm.tools.report.returns import return_verdict
 from freqai_lstm.tools.report.verdicts import overall_verdicts, tuning_verdicts
 from freqai_lstm.tools.statistics import Estimate
