@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
@@ -29,7 +30,7 @@ def write_html(template: str, file: Path, **content: Any) -> None:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": _number, "share": _share, "estimate": _estimate}
-    environment.filters |= {"signed": _signed, "day": day}
+    environment.filters |= {"signed": _signed, "day": day, "time": _time, "price": _price}
     page = environment.get_template(template).render(plotly=get_plotlyjs(), **content)
     with replacing(file) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -41,7 +42,17 @@ def embedded(figure: go.Figure) -> str:
 
 
 def _number(value: float | None, digits: int = 3) -> str:
-    return _NONE if value is None or math.isnan(value) else f"{value:.{digits}f}"
+    return (
+        _NONE if value is None or math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"
+    )
+
+
+def _price(value: float) -> str:
+    return f"{value:.8g}"
+
+
+def _time(value: pd.Timestamp) -> str:
+    return f"{value:%Y-%m-%d %H:%M}"
 
 
 def _share(value: float | None) -> str:

@@ -188,6 +188,24 @@ class Rig:
         named = [argument for config in configs for argument in ("--config", str(config))]
         return [*named, "--userdir", str(self.userdir)]
 
+    def parity(self) -> int:
+        """Download what the bot traded on and compare it with a backtest; the log has the tables.
+
+        :return: The exit status of the comparison.
+        """
+        status = self.run(
+            "freqtrade", "download-data", "--timeframes", "1m", "5m", log="download.log"
+        )
+        assert status == 0, self.log("download.log")
+        database = ["--db-url", f"sqlite:///{self.database}"]
+        return self.run("freqai_lstm.cli", "parity", *database, log="parity.log")
+
+    def traded(self) -> dict[str, Any]:
+        """Return how the bot's trades compare with a backtest's, after :meth:`parity`."""
+        page = self.userdir / "plot" / f"parity-{self.identifier}.json"
+        found: dict[str, Any] = json.loads(page.read_text())
+        return found
+
     def stop(self, process: subprocess.Popen[bytes], with_signal: int = signal.SIGINT) -> int:
         """End a process, as a user does with Ctrl+C by default, and return its exit status."""
         self._processes.remove(process)

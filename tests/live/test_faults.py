@@ -76,9 +76,7 @@ def test_bot_goes_on_and_recovers(tmp_path: Path, kind: str) -> None:
             assert len(signalled), f"{trade.pair} {opened_at}"
 
         if kind != "gap":  # FreqAI's candles are filled there, those of the exchange are not.
-            timeframes = ["--timeframes", "1m", "5m"]
-            assert rig.run("freqtrade", "download-data", *timeframes, log="download.log") == 0
-            rig.run("freqai_lstm.cli", "parity", log="parity.log")
+            rig.parity()
             rows = [line for line in rig.log("parity.log").splitlines() if "/USDT:USDT" in line]
             for row in rows[: len(PAIRS)]:
                 apart = row.replace("│", "|").split("|")[6]

@@ -1,12 +1,15 @@
-"""Check that a live or dry-run bot predicted and signalled what a backtest does.
+"""Check that a live or dry-run bot predicted, signalled and traded what a backtest does.
 
 Predicts its candles once more, from stored candles and with the same models, and compares
-predictions and signals candle by candle. Needs the candles of that time in the data directory:
-freqtrade download-data gets them. Takes freqtrade's own options: use the bot's.
+predictions and signals candle by candle. Then backtests the strategy on the predictions that the
+bot recorded, and compares the trades of its database with it, in tables and a page with a plot.
+Needs the candles of that time in the data directory: freqtrade download-data gets them. Takes
+freqtrade's own options: use the bot's.
 """
 
 import argparse
 from dataclasses import astuple, dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,7 +18,9 @@ from freqai_lstm.bridge.incidents import INCIDENTS_NAME, read_incidents
 from freqai_lstm.regressor import MODEL_TIMESTAMP
 from freqai_lstm.score import spread_columns
 from freqai_lstm.tools.command import add_bot_options, freqai_configuration, print_table
-from freqai_lstm.tools.parity.replayed import LiveRecord, Replay, read_live_records
+from freqai_lstm.tools.parity.comparison import compare_trades, missing_database
+from freqai_lstm.tools.parity.page import print_trades, write_trades
+from freqai_lstm.tools.parity.replayed import LiveRecord, Replay, live_records, read_history
 
 # Sums in another order, and averages that forget a start 300 candles ago; nothing larger.
 TOLERANCE = 1e-5
@@ -61,23 +66,48 @@ class Comparison:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_bot_options(parser)
+    parser.add_argument(
+        "--db-url", metavar="URL", help="the bot's database, as in its db_url (freqtrade's default)"
+    )
+    parser.add_argument(
+        "--dry-run-wallet",
+        type=float,
+        metavar="MONEY",
+        help="the money that the backtest starts with (dry_run_wallet)",
+    )
+    parser.add_argument(
+        "--timeframe-detail", metavar="TIMEFRAME", help="let the backtest exit on shorter candles"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="the page of the trades; a JSON file gets its name (plot/parity-IDENTIFIER.html)",
+    )
     parser.set_defaults(run=run_parity)
 
 
 def run_parity(args: argparse.Namespace) -> int:
-    """Print a table of the differences, and one of what failed while the bot ran.
+    """Print tables of the differences, and one of what failed while the bot ran.
 
-    :raises ParityError: If there are no live predictions, or candles are missing.
+    :return: 1 if predictions or signals differ. Trades meet a market, and may.
+    :raises ParityError: If there is nothing to compare, or candles are missing.
     """
+    output, args.output = args.output, None
     config = freqai_configuration(vars(args))
     replay = Replay(config)
-    records = read_live_records(replay.folder, args.pairs)
-    comparisons = [compare(record, replay) for record in records]
-    print_table(
-        f"PARITY: live predictions against a backtest's, tolerance {TOLERANCE:g}",
-        _HEADERS,
-        [[_cell(value) for value in astuple(comparison)] for comparison in comparisons],
-    )
+    history = read_history(replay.folder, args.pairs)
+    comparisons = [compare(record, replay) for record in live_records(history)]
+    if comparisons:
+        print_table(
+            f"PARITY: live predictions against a backtest's, tolerance {TOLERANCE:g}",
+            _HEADERS,
+            [[_cell(value) for value in astuple(comparison)] for comparison in comparisons],
+        )
+    else:
+        model = config["freqaimodel"]
+        print(f"Predictions are not compared: {model} does not record which model made them.")
     if incidents := read_incidents(replay.folder / INCIDENTS_NAME):
         print_table(
             "INCIDENTS: what failed while the bot ran on",
@@ -86,6 +116,16 @@ def run_parity(args: argparse.Namespace) -> int:
         )
     else:
         print("No incidents: nothing failed while the bot ran.")
+    if url := missing_database(config):
+        print(f"Trades are not compared: {url} was not found; --db-url names the bot's database.")
+    else:
+        trades = compare_trades(args, config, history)
+        print_trades(trades)
+        page = (
+            output or Path(config["user_data_dir"]) / "plot" / f"parity-{replay.folder.name}.html"
+        )
+        write_trades(trades, config, page)
+        print(f"Trades: {page} and {page.with_suffix('.json').name}")
     return 0 if all(comparison.is_equal for comparison in comparisons) else 1
 
 

@@ -1,5 +1,6 @@
 """What a live bot predicted, and the same candles predicted once more, as a backtest does."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,11 @@ class LiveRecord:
     candles: DataFrame
 
 
-def read_live_records(folder: Path, pairs: list[str] | None = None) -> list[LiveRecord]:
+def read_history(folder: Path, pairs: list[str] | None = None) -> dict[str, DataFrame]:
     """Read what a bot predicted live.
 
     :param pairs: Only these pairs; all by default.
+    :return: By pair the rows of candles that a model was asked for, with all that FreqAI records.
     :raises ParityError: If no bot predicted anything with these models.
     """
     path = folder / HISTORY
@@ -44,22 +46,33 @@ def read_live_records(folder: Path, pairs: list[str] | None = None) -> list[Live
             f"writes it after each training, every five minutes and when it stops"
         )
     history: dict[str, DataFrame] = cloudpickle.loads(path.read_bytes())
-    asked = [pair for pair in history if pairs is None or pair in pairs]
-    records = [LiveRecord(pair, _predicted(history[pair])) for pair in asked]
-    records = [record for record in records if len(record.candles)]
-    if not records:
+    asked = {pair: _asked(history[pair]) for pair in history if pairs is None or pair in pairs}
+    found = {pair: frame for pair, frame in asked.items() if len(frame)}
+    if not found:
         wanted = f" of {', '.join(pairs)}" if pairs else ""
         raise ParityError(f"{path}: holds no candle{wanted} that a model predicted live")
-    return records
+    return found
 
 
-def _predicted(frame: DataFrame) -> DataFrame:
-    if MODEL_TIMESTAMP not in frame:
-        return frame.iloc[:0]
+def _asked(frame: DataFrame) -> DataFrame:
     # What FreqAI fills in for candles before the first start, or for a bot that was away, is zero
     # all along; 2 stands for an expired model.
-    asked = (frame[MODEL_TIMESTAMP] > 0) & frame["do_predict"].isin([0, 1])
-    asked &= (frame["high_price"] > 0) & (frame["do_predict"] == 1).cummax()
+    asked = frame["do_predict"].isin([0, 1]) & (frame["high_price"] > 0)
+    if MODEL_TIMESTAMP in frame:
+        asked &= frame[MODEL_TIMESTAMP] > 0
+    return frame[asked & (frame["do_predict"] == 1).cummax()]
+
+
+def live_records(history: Mapping[str, DataFrame]) -> list[LiveRecord]:
+    """Return the predictions that can be made again: those that say which model made them."""
+    return [
+        LiveRecord(pair, _labelled(frame))
+        for pair, frame in history.items()
+        if MODEL_TIMESTAMP in frame
+    ]
+
+
+def _labelled(frame: DataFrame) -> DataFrame:
     # Numbers have statistics, a class has none.
     labels = [
         name
@@ -67,7 +80,7 @@ def _predicted(frame: DataFrame) -> DataFrame:
         if f"{name}_mean" in frame
         or (name.startswith("&") and not name.endswith(("_mean", "_std")))
     ]
-    found = frame.loc[asked, ["date_pred", *labels, "do_predict", MODEL_TIMESTAMP]]
+    found = frame[["date_pred", *labels, "do_predict", MODEL_TIMESTAMP]]
     return found.rename(columns={"date_pred": "date"}).reset_index(drop=True)
 
 
