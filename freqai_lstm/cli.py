@@ -21,7 +21,7 @@ _COMMANDS = {
     "tune": "search parameters of network and training on walk-forward skill",
     "confirm": "hyperopt on the first part of a timerange, and judge what it found on the rest",
     "cache": "show or remove the features and labels that the other commands keep",
-    "parity": "check that a live bot predicted and signalled what a backtest does",
+    "parity": "check that a live bot predicted, signalled and traded what a backtest does",
 }
 
 
