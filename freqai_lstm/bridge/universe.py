@@ -40,14 +40,14 @@ def universe(strategy: Any) -> list[str]:
     return relative_pairs(config["freqai"]["feature_parameters"], whitelist(strategy, config))
 
 
-def universe_candles(strategy: Any) -> list[DataFrame]:
-    """Return the candles of each pair that returns are relative to, oldest first.
+def candles_of_others(strategy: Any, pair: str) -> list[DataFrame]:
+    """Return the candles of each other pair that a pair's returns are relative to, oldest first.
 
     Live they are those that FreqAI gathers to train on, else the stored ones.
 
-    :raises SettingsError: If a pair has none.
+    :raises SettingsError: If one has none.
     """
-    config, pairs = strategy.config, universe(strategy)
+    config, pairs = strategy.config, [name for name in universe(strategy) if name != pair]
     timeframe = config["timeframe"]
     if config["runmode"] in TRADE_MODES:
         gathered = strategy.freqai.dd.historic_data

@@ -15,6 +15,7 @@ import pandas as pd
 import talib
 
 from freqai_lstm.score.indicators import (
+    ATR_PERIOD,
     average_true_range,
     bollinger_bands,
     rolling_mean_to_std,
@@ -36,7 +37,6 @@ RELATIVE_VOLATILITY_WARMUP_CANDLES = 118
 """Candles before the first relative volatility: 100 of the bands, which need 19 before."""
 
 _BAND_PERIOD = 20
-_ATR_PERIOD = 14
 _LONG_REGIME_PERIOD = 100
 
 
@@ -154,7 +154,7 @@ def volatility_adjustment(candles: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "band": middle / np.where(width > 0, width, np.nan),
-            "range": 1 / average_true_range(candles, _ATR_PERIOD).to_numpy(),
+            "range": 1 / average_true_range(candles, ATR_PERIOD).to_numpy(),
         },
         index=candles.index,
     )
@@ -197,7 +197,7 @@ def _zscored_terms(
         "w4": rolling_mean_to_std(upper - lower, 20).to_numpy(),
         "w5": _zscore(talib.CCI(high, low, close, 20), 20),
         "w6": _zscore(talib.OBV(close, volume), 14),
-        "w7": _zscore(average_true_range(candles, _ATR_PERIOD), 14),
+        "w7": _zscore(average_true_range(candles, ATR_PERIOD), 14),
         "w8": _zscore(slowk, 14),
     }
 

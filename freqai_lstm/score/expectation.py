@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from freqai_lstm.score.indicators import average_true_range
-from freqai_lstm.score.returns import ATR_PERIOD
+from freqai_lstm.score.indicators import ATR_PERIOD, average_true_range
 
 FUNDING_HOURS = 8
 
@@ -76,9 +75,6 @@ class Hysteresis:
         """Return where to leave it."""
         return promise < min(self.exit, self.entry)
 
-    def share(self, promise: float, certainty: float = 1.0) -> float:
-        """Return the share of the whole stake that a position is to have, 0 to 1.
-
-        :param certainty: How sure the forecast is, 0 to 1.
-        """
-        return float(np.clip(promise / self.full, 0, 1) * certainty)
+    def share(self, promise: float) -> float:
+        """Return the share of the whole stake that a position is to have, 0 to 1."""
+        return float(np.clip(promise / self.full, 0, 1))

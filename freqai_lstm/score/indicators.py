@@ -13,6 +13,9 @@ import pandas as pd
 import talib
 from numpy.lib.stride_tricks import sliding_window_view
 
+ATR_PERIOD = 14
+"""Candles of the average true range that changes of the price are counted in."""
+
 Values = npt.NDArray[np.float64]
 Frame = TypeVar("Frame", pd.Series, pd.DataFrame)
 

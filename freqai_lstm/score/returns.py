@@ -8,16 +8,14 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from freqai_lstm.score.indicators import average_true_range
+from freqai_lstm.score.indicators import ATR_PERIOD, average_true_range
+from freqai_lstm.score.ranks import rank_among
 
 RETURN_LABEL = "&-return"
 """The name of the return head's label."""
 
 RELATIVE_RETURN_LABEL = "&-relative_return"
 """The name of the label that is the return against that of a market."""
-
-ATR_PERIOD = 14
-"""Candles of the average true range that changes are counted in."""
 
 # Standard deviation of pairs about their mean, in ATRs after one candle; it grows with the root of
 # time. 0.34 after 4, 0.36 after 12, 0.45 after 96 candles of fifteen coins, hourly, 2020 to 2022.
@@ -51,37 +49,26 @@ def forward_return_in_ranges(candles: pd.DataFrame, ahead: int) -> pd.Series:
 
 
 def relative_return_in_ranges(
-    candles: pd.DataFrame, ahead: int, market: Iterable[pd.DataFrame]
+    candles: pd.DataFrame, ahead: int, others: Iterable[pd.DataFrame]
 ) -> pd.Series:
-    """Return what a pair does some candles later against a market, by its rank.
+    """Return what a pair does some candles later against others, by its rank.
 
     What all pairs do together is most of what each of them does, and the least foreseeable part of
-    it. Of the rest, a few wild candles would decide: so a pair gets its rank, from the lowest
-    change in units of ATR(14) to the highest, spread evenly about 0, with the standard deviation
-    that pairs have about their mean. NaN where the pair's own change is; pairs of the market
-    without a candle, or without one that far ahead, have no rank. Uses candles <= t + ``ahead``
-    and none of the market after the newest of ``candles``.
+    it. Of the rest, a few wild candles would decide: so a pair gets the rank of its change in units
+    of ATR(14), spread evenly about 0, with the standard deviation that pairs have about their mean.
+    NaN where the pair's own change is; others without a candle, or without one that far ahead, have
+    no rank. Uses candles <= t + ``ahead`` and none of others after the newest of ``candles``.
 
     :param candles: Date, open, high, low, close and volume, oldest first.
     :param ahead: How many candles to look ahead.
-    :param market: The same of each pair of the market, this one included.
-    :return: Expected change against the market in units of ATR(14), index of ``candles``.
+    :param others: The same of each other pair.
+    :return: Expected change against the others in units of ATR(14), index of ``candles``.
     """
     dates = candles["date"]
-    known = [other[other["date"] <= dates.iloc[-1]] for other in market]
-    changes = pd.DataFrame(
-        {
-            number: forward_return_in_ranges(other, ahead)
-            .set_axis(other["date"])
-            .reindex(dates)
-            .array
-            for number, other in enumerate(known)
-        },
-        candles.index,
-    )
+    known = [other[other["date"] <= dates.iloc[-1]] for other in others]
+    theirs = {
+        number: forward_return_in_ranges(other, ahead).set_axis(other["date"]).reindex(dates).array
+        for number, other in enumerate(known)
+    }
     own = forward_return_in_ranges(candles, ahead)
-    below, same = changes.lt(own, axis="index"), changes.eq(own, axis="index")
-    counted = changes.notna().sum(axis="columns")
-    # From -1/2 to 1/2, an even spread with a standard deviation of 1 / sqrt(12).
-    place = (below.sum(axis="columns") + same.sum(axis="columns") / 2) / counted - 0.5
-    return (place * math.sqrt(12) * _DISPERSION * math.sqrt(ahead)).where(own.notna())
+    return rank_among(own, pd.DataFrame(theirs, candles.index)) * _DISPERSION * math.sqrt(ahead)

@@ -11,7 +11,7 @@ from freqtrade.strategy import IntParameter, RealParameter, timeframe_to_minutes
 from pandas import DataFrame
 
 from freqai_lstm.bridge.funding import funding_pairs, known_funding_rate
-from freqai_lstm.bridge.universe import universe_candles
+from freqai_lstm.bridge.universe import candles_of_others, universe
 from freqai_lstm.score import (
     FUNDING_HOURS,
     RELATIVE_RETURN_LABEL,
@@ -19,9 +19,9 @@ from freqai_lstm.score import (
     Hysteresis,
     forward_return_in_ranges,
     in_round_trips,
+    past_ranks,
     relative_return_in_ranges,
     smoothed,
-    spread_columns,
 )
 
 
@@ -35,9 +35,9 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
 
     The forecast is smoothed, for each trade costs. What it promises is counted in costs of a round
     trip, funding included: a position is entered above ``entry_margin`` of them and held until less
-    than ``exit_margin`` are left. The stake is the larger the more is promised, and with an
-    ensemble the surer it is, up to the usual stake at ``full_margin``; a position is adjusted once
-    it is off by ``rebalance_share`` of the usual stake.
+    than ``exit_margin`` are left. The stake is the larger the more is promised, up to the usual
+    stake at ``full_margin``; a position is adjusted once it is off by ``rebalance_share`` of the
+    usual stake.
     """
 
     position_adjustment_enable = True
@@ -75,6 +75,16 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
         """Ask for the funding rates of the pairs, in futures mode."""
         return funding_pairs(self)
 
+    def feature_engineering_standard(
+        self, dataframe: DataFrame, metadata: dict[str, Any], **kwargs: Any
+    ) -> DataFrame:
+        """Add to the features of the base timeframe what the pair has done against the others."""
+        dataframe = super().feature_engineering_standard(dataframe, metadata, **kwargs)
+        if not universe(self):
+            return dataframe
+        ranks = past_ranks(dataframe, candles_of_others(self, metadata["pair"]))
+        return pd.concat([dataframe, ranks.add_prefix("%-")], axis=1)
+
     def set_freqai_targets(
         self, dataframe: DataFrame, metadata: dict[str, Any], **kwargs: Any
     ) -> DataFrame:
@@ -83,8 +93,8 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
         if self._label() == RETURN_LABEL:
             dataframe[RETURN_LABEL] = forward_return_in_ranges(dataframe, ahead)
         else:
-            market = universe_candles(self)
-            dataframe[RELATIVE_RETURN_LABEL] = relative_return_in_ranges(dataframe, ahead, market)
+            others = candles_of_others(self, metadata["pair"])
+            dataframe[RELATIVE_RETURN_LABEL] = relative_return_in_ranges(dataframe, ahead, others)
         return dataframe
 
     def populate_indicators(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
@@ -189,10 +199,5 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
     def _share(self, pair: str, is_short: bool) -> float:
         """Return the share of the usual stake that the newest promise is worth."""
         newest = self.dp.get_analyzed_dataframe(pair, self.timeframe)[0].iloc[-1]
-        certainty = 1.0
-        if self._has_ensemble():
-            [spread] = spread_columns([self._label()])
-            forecast = abs(newest[self._label()])
-            certainty = forecast / (forecast + newest[spread]) if forecast else 0.0
         promise = -newest["promise"] if is_short else newest["promise"]
-        return self._hysteresis().share(promise, certainty)
+        return self._hysteresis().share(promise)

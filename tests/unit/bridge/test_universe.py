@@ -7,7 +7,7 @@ import pytest
 from freqtrade.enums import RunMode
 
 from freqai_lstm.bridge.offline import load_labelling_strategy
-from freqai_lstm.bridge.universe import universe, universe_candles
+from freqai_lstm.bridge.universe import candles_of_others, universe
 from freqai_lstm.exceptions import SettingsError
 from tests.conftest import PAIRS
 
@@ -38,19 +38,21 @@ def test_without_the_key_returns_are_absolute(config: dict[str, Any]) -> None:
     assert universe(load_labelling_strategy(config)) == []
 
 
-def test_all_stored_candles_are_the_market(relative: dict[str, Any]) -> None:
-    found = universe_candles(load_labelling_strategy(relative))
+def test_all_stored_candles_of_the_others_are_known(relative: dict[str, Any]) -> None:
+    strategy = load_labelling_strategy(relative)
     # More than the timerange: what came true is asked of all candles.
-    assert [len(candles) for candles in found] == [121 * 24] * 3
+    assert [len(candles) for candles in candles_of_others(strategy, BTC)] == [121 * 24] * 2
+    # A pair that is not among those named is compared with all of them.
+    assert len(candles_of_others(strategy, "ADA/USDT:USDT")) == 3
 
 
 def test_pair_without_candles_is_named(relative: dict[str, Any]) -> None:
     relative["freqai"]["feature_parameters"]["relative_to"] = [BTC, "ADA/USDT:USDT"]
     with pytest.raises(SettingsError, match=r"relative_to: must name pairs .* ADA/USDT:USDT had"):
-        universe_candles(load_labelling_strategy(relative))
+        candles_of_others(load_labelling_strategy(relative), ETH)
 
 
-def test_live_the_market_is_what_freqai_has_gathered(relative: dict[str, Any]) -> None:
+def test_live_the_others_are_what_freqai_has_gathered(relative: dict[str, Any]) -> None:
     relative["runmode"] = RunMode.DRY_RUN
     gathered = {BTC: {"1h": "candles of BTC"}, SOL: {"1h": "candles of SOL"}}
     strategy = SimpleNamespace(
@@ -58,4 +60,5 @@ def test_live_the_market_is_what_freqai_has_gathered(relative: dict[str, Any]) -
         dp=SimpleNamespace(current_whitelist=lambda: PAIRS),
         freqai=SimpleNamespace(dd=SimpleNamespace(historic_data=gathered)),
     )
-    assert universe_candles(strategy) == ["candles of BTC", "candles of SOL"]
+    assert candles_of_others(strategy, ETH) == ["candles of BTC", "candles of SOL"]
+    assert candles_of_others(strategy, SOL) == ["candles of BTC"]

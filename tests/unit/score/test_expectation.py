@@ -54,9 +54,6 @@ def test_what_is_entered_is_not_left_at_once() -> None:
     assert not (rules.enters(promise) & rules.leaves(promise)).any()
 
 
-@pytest.mark.parametrize(
-    ("promise", "certainty", "share"),
-    [(2.0, 1.0, 0.5), (8.0, 1.0, 1.0), (8.0, 0.5, 0.5), (-1.0, 1.0, 0.0)],
-)
-def test_stake_follows_the_promise(promise: float, certainty: float, share: float) -> None:
-    assert RULES.share(promise, certainty) == pytest.approx(share)
+@pytest.mark.parametrize(("promise", "share"), [(2.0, 0.5), (8.0, 1.0), (-1.0, 0.0)])
+def test_stake_follows_the_promise(promise: float, share: float) -> None:
+    assert RULES.share(promise) == pytest.approx(share)

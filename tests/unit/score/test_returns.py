@@ -1,5 +1,7 @@
 """Returns that are relative to a market."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,33 +24,41 @@ def market(rows: int = 60) -> list[pd.DataFrame]:
     return [dated(random_walk(rows, seed)) for seed in range(4)]
 
 
+def of_all(pairs: list[pd.DataFrame], function: Callable[..., pd.Series]) -> pd.DataFrame:
+    """Call a function for each pair and the others, and give what it returns as columns."""
+    found = [
+        function(pair, AHEAD, [*pairs[:number], *pairs[number + 1 :]])
+        for number, pair in enumerate(pairs)
+    ]
+    return pd.concat(found, axis=1)
+
+
 def test_relative_return_is_the_rank_of_the_return() -> None:
     pairs = market()
     changes = pd.concat([forward_return_in_ranges(pair, AHEAD) for pair in pairs], axis=1).dropna()
-    found = pd.concat([relative_return_in_ranges(pair, AHEAD, pairs) for pair in pairs], axis=1)
+    found = of_all(pairs, relative_return_in_ranges).dropna()
     places = changes.rank(axis=1) - 2.5
-    assert (found.dropna().rank(axis=1) - 2.5).to_numpy() == pytest.approx(places.to_numpy())
-    assert len(found.dropna()) == 60 - AHEAD - 14
+    assert (found.rank(axis=1) - 2.5).to_numpy() == pytest.approx(places.to_numpy())
+    assert len(found) == 60 - AHEAD - 14
     # Evenly spread, with the standard deviation of what pairs do about their mean.
-    first = found.dropna().iloc[0].sort_values()
+    first = found.iloc[0].sort_values()
     assert np.diff(first) == pytest.approx(0.25 * np.sqrt(12) * 0.4 * np.sqrt(AHEAD))
 
 
 def test_relative_returns_of_a_market_sum_to_nothing() -> None:
-    pairs = market()
-    total = sum(relative_return_in_ranges(pair, AHEAD, pairs) for pair in pairs)
+    total = of_all(market(), relative_return_in_ranges).sum(axis=1)
     assert np.nanmax(np.abs(total)) < 1e-12
 
 
 def test_a_pair_alone_does_as_its_market() -> None:
     [pair, *_] = market()
-    assert set(relative_return_in_ranges(pair, AHEAD, [pair]).dropna()) == {0.0}
+    assert set(relative_return_in_ranges(pair, AHEAD, []).dropna()) == {0.0}
 
 
 def test_a_pair_that_is_younger_does_not_count_before() -> None:
     old, other, young = *market()[:2], dated(random_walk(20, 9), first=40)
-    with_it = relative_return_in_ranges(old, AHEAD, [old, other, young])
-    without = relative_return_in_ranges(old, AHEAD, [old, other])
+    with_it = relative_return_in_ranges(old, AHEAD, [other, young])
+    without = relative_return_in_ranges(old, AHEAD, [other])
     differs = (with_it - without).abs() > 0
     assert not differs[:54].any()
     # Three ranks in place of two.
@@ -62,8 +72,8 @@ def test_candles_behind_the_newest_change_nothing(cut: int, seed: int) -> None:
     others = [
         dated(rewritten_after(pair.drop(columns="date"), cut, seed, 2.0)) for pair in pairs[1:]
     ]
-    whole = relative_return_in_ranges(known, AHEAD, [known, *others])
-    cut_off = relative_return_in_ranges(known, AHEAD, [pair.iloc[: cut + 1] for pair in pairs])
+    whole = relative_return_in_ranges(known, AHEAD, others)
+    cut_off = relative_return_in_ranges(known, AHEAD, [pair.iloc[: cut + 1] for pair in pairs[1:]])
     pd.testing.assert_series_equal(whole, cut_off)
     assert whole.iloc[-AHEAD:].isna().all()
 

@@ -1,0 +1,59 @@
+"""A pair's rank among others, candle by candle: what it has done against a market."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from freqai_lstm.score.indicators import ATR_PERIOD, average_true_range, in_ranges
+
+LOOKBACKS = (1, 3, 6, 12, 24, 48, 96, 168)
+"""Candles that the past returns of :func:`past_ranks` go back."""
+
+
+def rank_among(own: pd.Series, others: pd.DataFrame) -> pd.Series:
+    """Return the rank of values among those of others, evenly spread about 0.
+
+    From the lowest to the highest, with the standard deviation that an even spread over a range of
+    sqrt(12) has, which is 1. NaN where the own value is; others without a value have no rank.
+
+    :param own: Shape ``(candles,)``.
+    :param others: Index of ``own``, a column for each of them.
+    """
+    below, same = others.lt(own, axis="index"), others.eq(own, axis="index")
+    counted = others.notna().sum(axis="columns") + 1
+    place = below.sum(axis="columns") + (same.sum(axis="columns") + 1) / 2
+    return ((place / counted - 0.5) * math.sqrt(12)).where(own.notna())
+
+
+def past_ranks(
+    candles: pd.DataFrame, others: Iterable[pd.DataFrame], lookbacks: Sequence[int] = LOOKBACKS
+) -> pd.DataFrame:
+    """Return how a pair has done against others, by the rank of its past returns in ATR(14).
+
+    Uses candles <= t. NaN from where one of the others has no candle any more: live it may only be
+    late, and a rank without it would be another one than a backtest's.
+
+    :param candles: Date, open, high, low, close and volume, oldest first.
+    :param others: The same of each other pair.
+    :param lookbacks: How many candles each return goes back.
+    :return: A column ``rank_<lookback>`` for each, index of ``candles``.
+    """
+    dates, others = candles["date"], [*others]
+    known = dates <= min((other["date"].iloc[-1] for other in others), default=dates.iloc[-1])
+    ranks = {}
+    for lookback in lookbacks:
+        own = _past_return(candles, lookback)
+        theirs = {
+            number: _past_return(other, lookback).set_axis(other["date"]).reindex(dates).array
+            for number, other in enumerate(others)
+        }
+        ranks[f"rank_{lookback}"] = rank_among(own, pd.DataFrame(theirs, candles.index)).where(
+            known
+        )
+    return pd.DataFrame(ranks)
+
+
+def _past_return(candles: pd.DataFrame, lookback: int) -> pd.Series:
+    change = candles["close"].diff(lookback)
+    return in_ranges(change, average_true_range(candles, ATR_PERIOD))
