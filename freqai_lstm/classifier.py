@@ -25,15 +25,22 @@ class LSTMClassifier(LSTMRegressor):
     The strategy names the classes in ``set_freqai_targets``: ``self.freqai.class_names = ["down",
     "up"]``.
 
-    :raises SettingsError: As LSTMRegressor, and if ``from_persistence`` is true.
+    :raises SettingsError: As LSTMRegressor, and if ``from_persistence`` is true or ``linear_share``
+        above 0.
     """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if self.settings.model_training_parameters.trainer_kwargs.from_persistence:
+        parameters = self.settings.model_training_parameters
+        if parameters.trainer_kwargs.from_persistence:
             raise SettingsError(
                 "freqai.model_training_parameters.trainer_kwargs.from_persistence: must be false "
                 "with classes, was true"
+            )
+        if share := parameters.model_kwargs.linear_share:
+            raise SettingsError(
+                f"freqai.model_training_parameters.model_kwargs.linear_share: must be 0 with "
+                f"classes, was {share}"
             )
 
     def predicted_columns(self, labels: list[str]) -> list[str]:

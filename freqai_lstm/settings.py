@@ -35,11 +35,14 @@ class NetworkSettings(_Section):
     alpha_dropout_percent: float = Field(default=0.0, ge=0, lt=1)
     linear_skip: bool = True
     ensemble_size: int = Field(default=1, ge=1)
+    linear_share: float = Field(default=0.0, ge=0, lt=1)
+    linear_alpha_per_row: float = Field(default=1.0, gt=0)
 
     @property
     def architecture(self) -> dict[str, Any]:
         """What a single network is built with."""
-        return self.model_dump(exclude={"ensemble_size"})
+        beside = {"ensemble_size", "linear_share", "linear_alpha_per_row"}
+        return self.model_dump(exclude=beside)
 
 
 class TrainerSettings(_Section):

@@ -20,6 +20,7 @@ from freqai_lstm.exceptions import WindowError
 from freqai_lstm.files import replacing
 from freqai_lstm.model import MODEL_VERSION
 from freqai_lstm.model.ensemble import calibrate, make_members, mean_history, predict_members
+from freqai_lstm.model.linear import Linear, fit_linear
 from freqai_lstm.model.persistence import Persistence, fit_persistence
 from freqai_lstm.model.training import (
     Split,
@@ -114,12 +115,17 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
                 f"hold {len(train.ends)}"
             )
         test = test if test is not None and len(test.ends) else None
+        whole_test = test
         if self.parameters.trainer_kwargs.from_persistence:
             features, labels = data_dictionary["train_features"], data_dictionary["train_labels"]
             persistence = fit_persistence(train, list(features), list(labels))
             self.model_meta_data["persistence"] = persistence
             train = persistence.residual(train)
             test = persistence.residual(test) if test is not None else None
+        network = self.parameters.model_kwargs
+        if network.linear_share > 0:
+            linear = fit_linear(train, network.linear_share, network.linear_alpha_per_row)
+            self.model_meta_data["linear"] = linear
         histories = [
             train_windows(
                 member.model,
@@ -136,7 +142,11 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
         ]
         self.history = mean_history(histories)
         if len(self.members) > 1 and not self.class_names:
-            self.model_meta_data["calibration"] = calibrate(self.members, test)
+            factors = [1.0] * self.model_meta_data["network"]["output_dim"]
+            if whole_test is not None:
+                predicted = self.predict_members(whole_test.features, whole_test.ends)
+                factors = calibrate(predicted, whole_test.labels[whole_test.ends].cpu())
+            self.model_meta_data["calibration"] = factors
 
     def predict(self, features: Tensor, ends: Tensor) -> Tensor:
         """Predict the labels of the rows that end a whole window: the mean over the networks.
@@ -150,6 +160,8 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
     def predict_members(self, features: Tensor, ends: Tensor) -> Tensor:
         """Let each network predict the labels of the rows that end a whole window.
 
+        What is linear and what persists is in each of these predictions.
+
         :param features: Scaled features, shape ``(rows, features)``, float32.
         :param ends: Rows to predict, shape ``(windows,)``, int64.
         :return: Scaled labels on the CPU, or logits of the classes, shape
@@ -158,6 +170,8 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
         """
         features, ends = features.to(self.device), ends.to(self.device)
         predicted = predict_members(self.members, features, ends)
+        if self.linear is not None:
+            predicted = self.linear.averaged(predicted, features[ends])
         if self.persistence is not None:
             predicted += self.persistence.predict(features, predicted.shape[-1])[ends]
         return predicted.cpu()
@@ -176,6 +190,11 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
     def persistence(self) -> Persistence | None:
         """What the networks' predictions are added to; None where they predict the labels."""
         return self.model_meta_data.get("persistence")
+
+    @property
+    def linear(self) -> Linear | None:
+        """What the networks' predictions are averaged with; None where they stand alone."""
+        return self.model_meta_data.get("linear")
 
     def save(self, path: Path) -> None:
         """Save networks, optimizers and settings, all on the CPU, in one atomic step.

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from freqai_lstm.model.network import PyTorchLSTMModel, build_network
-from freqai_lstm.model.training import Split, TrainingHistory, predict_windows, seeded
+from freqai_lstm.model.training import TrainingHistory, predict_windows, seeded
 from freqai_lstm.settings import ModelTrainingParameters
 
 
@@ -78,19 +78,17 @@ def predict_members(members: Sequence[Member], features: Tensor, ends: Tensor) -
     return torch.stack([predict_windows(member.model, features, ends) for member in members])
 
 
-def calibrate(members: Sequence[Member], split: Split | None) -> list[float]:
+def calibrate(predicted: Tensor, labels: Tensor) -> list[float]:
     """Return the factor on each label's spread that makes it as large as the error.
 
-    On the split, the mean square of the error is then that of the spread.
+    On these windows, the mean square of the error is then that of the spread.
 
-    :param members: Trained networks, at least two.
-    :param split: What they were not trained on.
-    :return: 1 for a label that all networks predict alike, and where there is no split.
+    :param predicted: Scaled labels of what the networks were not trained on, shape ``(N, W, L)``,
+        N at least two.
+    :param labels: The true ones, shape ``(W, L)``.
+    :return: 1 for a label that all networks predict alike.
     """
-    if split is None:
-        return [1.0] * members[0].model.output_dim
-    predicted = predict_members(members, split.features, split.ends)
-    error = (predicted.mean(dim=0) - split.labels[split.ends]).square().mean(dim=0)
+    error = (predicted.mean(dim=0) - labels).square().mean(dim=0)
     variance = predicted.std(dim=0).square().mean(dim=0)
     return [
         math.sqrt(of_error / of_members) if of_members > 0 else 1.0

@@ -18,6 +18,7 @@ from unit_settings import DELETED, make_section, read
 
 from freqai_lstm import trainer as trainer_module
 from freqai_lstm.bridge.configuration import read_settings
+from freqai_lstm.classifier import LSTMClassifier
 from freqai_lstm.exceptions import FreqaiLstmError, SettingsError
 from freqai_lstm.regressor import LSTMRegressor
 from freqai_lstm.settings import (
@@ -67,6 +68,8 @@ def test_defaults_of_the_network_and_its_training() -> None:
             "alpha_dropout_percent": 0.0,
             "linear_skip": True,
             "ensemble_size": 1,
+            "linear_share": 0.0,
+            "linear_alpha_per_row": 1.0,
         },
         "trainer_kwargs": {
             "n_steps": None,
@@ -209,6 +212,8 @@ WRONG: list[tuple[str, Any]] = [
     (f"{NETWORK}.alpha_dropout_percent", 1.0),
     (f"{NETWORK}.linear_skip", 1),
     (f"{NETWORK}.ensemble_size", 0),
+    (f"{NETWORK}.linear_share", 1.0),
+    (f"{NETWORK}.linear_alpha_per_row", 0),
     (f"{TRAINER}.n_steps", 0),
     (f"{TRAINER}.n_epochs", 0),
     (f"{TRAINER}.n_epochs", "10"),
@@ -476,6 +481,29 @@ def test_a_training_of_a_day_is_told_how_long_it_must_be() -> None:
     assert problem.endswith("(model_kwargs.window_size), was 1")
 
 
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        (
+            {f"{TRAINER}.from_persistence": True, f"{FEATURE}.label_period_candles": 1},
+            "trainer_kwargs.from_persistence: must be false with classes, was true",
+        ),
+        ({f"{NETWORK}.linear_share": 0.5}, "linear_share: must be 0 with classes, was 0.5"),
+    ],
+)
+def test_classes_have_no_numbers_to_start_from(
+    changes: dict[str, Any], problem: str, tmp_path: Path
+) -> None:
+    config = {
+        "freqai": make_section(changes),
+        "timeframe": "1h",
+        "user_data_dir": tmp_path,
+        "exchange": {"name": "binance", "pair_whitelist": ["BTC/USDT:USDT"]},
+    }
+    with pytest.raises(SettingsError, match=re.escape(problem)):
+        LSTMClassifier(config=config)
+
+
 # What each setting does
 
 
@@ -514,7 +542,9 @@ class Observer:
         later = frame.assign(date=frame["date"] + pd.Timedelta(hours=20))
         continued = regressor.train(later, self.PAIR, kitchen)
         state = trainer.model.state_dict().items()
+        linear = trainer.linear
         return {
+            "linear": (linear.share, linear.slopes.tolist()),
             "weights": {name: value.tolist() for name, value in state},
             "networks": len(trainer.members),
             "epochs": len(trainer.history.train_loss),
@@ -553,6 +583,7 @@ BASE: dict[str, Any] = {
     f"{NETWORK}.num_lstm_layers": 1,
     f"{NETWORK}.hidden_dim": 4,
     f"{NETWORK}.dropout_percent": 0.0,
+    f"{NETWORK}.linear_share": 0.5,
     f"{TRAINER}.n_epochs": 10,
     f"{TRAINER}.batch_size": 16,
     f"{TRAINER}.lr_schedule": "constant",
@@ -566,6 +597,8 @@ EFFECTS: dict[str, tuple[dict[str, Any], str]] = {
     f"{NETWORK}.alpha_dropout_percent": ({f"{NETWORK}.alpha_dropout_percent": 0.2}, "weights"),
     f"{NETWORK}.linear_skip": ({f"{NETWORK}.linear_skip": False}, "weights"),
     f"{NETWORK}.ensemble_size": ({f"{NETWORK}.ensemble_size": 2}, "networks"),
+    f"{NETWORK}.linear_share": ({f"{NETWORK}.linear_share": 0.25}, "linear"),
+    f"{NETWORK}.linear_alpha_per_row": ({f"{NETWORK}.linear_alpha_per_row": 0.3}, "linear"),
     f"{TRAINER}.n_steps": ({f"{TRAINER}.n_steps": 5, f"{TRAINER}.n_epochs": None}, "epochs"),
     f"{TRAINER}.n_epochs": ({f"{TRAINER}.n_epochs": 9}, "epochs"),
     f"{TRAINER}.warm_start_epochs": ({f"{TRAINER}.warm_start_epochs": 6.0}, "continued_steps"),

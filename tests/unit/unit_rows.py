@@ -69,7 +69,7 @@ def make_trainer(
     *, tb_logger: Any = None, seed: int = 0, features: int = FEATURES, **changed: Any
 ) -> PyTorchLSTMTrainer:
     """Make a trainer; a changed setting is one of the network's, the training's or its rate."""
-    shape = (*NETWORK, "ensemble_size")
+    shape = (*NETWORK, "ensemble_size", "linear_share", "linear_alpha_per_row")
     network = NETWORK | {name: changed.pop(name) for name in shape if name in changed}
     rate = changed.pop("learning_rate", 0.01)
     parameters = ModelTrainingParameters.model_validate(

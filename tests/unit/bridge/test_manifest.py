@@ -46,6 +46,8 @@ CHANGED: dict[str, Any] = {
     "model_training_parameters.model_kwargs.alpha_dropout_percent": 0.1,
     "model_training_parameters.model_kwargs.linear_skip": False,
     "model_training_parameters.model_kwargs.ensemble_size": 3,
+    "model_training_parameters.model_kwargs.linear_share": 0.5,
+    "model_training_parameters.model_kwargs.linear_alpha_per_row": 0.3,
     "model_training_parameters.trainer_kwargs.n_steps": 100,
     "model_training_parameters.trainer_kwargs.n_epochs": 5,
     "model_training_parameters.trainer_kwargs.warm_start_epochs": 2.0,
