@@ -1,5 +1,6 @@
 """The configuration: its defaults, its mistakes all at once, and what each setting does."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
