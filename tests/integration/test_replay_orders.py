@@ -12,6 +12,7 @@ from freqai_lstm.replay.account.orders import FillStyle
 from freqai_lstm.replay.account.state import AccountTerms
 from freqai_lstm.replay.binance.overlay import replay_overlay
 from freqai_lstm.replay.candles import parse_day_ms
+from freqai_lstm.replay.faults.plan import Fault
 from freqai_lstm.replay.feed import Clock
 from freqai_lstm.replay.synthetic import SyntheticMarket
 from tests.replay_server import ReplayServer
@@ -226,11 +227,24 @@ def test_a_name_is_given_to_one_open_order(exchange: ccxt.binance) -> None:
     assert len(exchange.fetch_open_orders(BTC)) == 1
 
 
+def test_an_answer_is_lost(server: ReplayServer, exchange: ccxt.binance) -> None:
+    limit = exchange.fetch_ticker(BTC)["last"] * 0.96
+    server.faults.add(Fault("lost_answer", path="v1/order", method="POST", seconds=0.0))
+    with pytest.raises(ccxt.NetworkError):
+        exchange.create_order(BTC, "limit", "buy", 0.1, limit)
+    [order] = exchange.fetch_open_orders(BTC)
+    exchange.cancel_order(order["id"], BTC)
+    server.faults.clear()
+    assert exchange.fetch_open_orders(BTC) == []
+
+
 def test_leverage_and_margin_mode(exchange: ccxt.binance) -> None:
     tiers = exchange.fetch_leverage_tiers()
     assert tiers[DOT][0]["maxLeverage"] == 75
     exchange.set_leverage(3, DOT)
     exchange.set_margin_mode("isolated", DOT)
+    told = exchange.fetch_leverage(DOT)
+    assert (told["longLeverage"], told["shortLeverage"], told["marginMode"]) == (3, 3, "isolated")
     with pytest.raises(ccxt.MarginModeAlreadySet):
         exchange.set_margin_mode("isolated", DOT)
     exchange.create_order(DOT, "market", "sell", 100)

@@ -63,6 +63,7 @@ class SignedApi:
                 "v2/positionRisk": self.all_positions,
                 "v3/positionRisk": self.positions,
                 "v1/accountConfig": lambda parameters: _fill("accountConfig", {}),
+                "v1/symbolConfig": self.symbol_settings,
                 "v1/leverageBracket": self.leverage_brackets,
                 "v1/positionSide/dual": lambda parameters: {"dualSidePosition": False},
                 "v1/multiAssetsMargin": lambda parameters: {"multiAssetsMargin": False},
@@ -109,6 +110,15 @@ class SignedApi:
         symbols = [listing.symbol for listing in self.account.feed.listings()]
         rows = self._positions(parameters, symbols)
         return [_fill("v2/positionRisk", row) for row in rows]
+
+    def symbol_settings(self, parameters: Parameters) -> list[Json]:
+        """Describe what is set for each pair."""
+        symbols = [listing.symbol for listing in self.account.feed.listings()]
+        rows = self._positions(parameters, symbols)
+        for row in rows:
+            row["marginType"] = "ISOLATED" if row["isolated"] else "CROSSED"
+            row["leverage"] = int(row["leverage"])
+        return [_fill("symbolConfig", row) for row in rows]
 
     def leverage_brackets(self, parameters: Parameters) -> list[Json]:
         return [

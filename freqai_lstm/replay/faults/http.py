@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from freqai_lstm.exceptions import ReplayError
-from freqai_lstm.replay.faults.plan import REQUEST_KINDS, Fault, FaultPlan
+from freqai_lstm.replay.faults.plan import LOST_ANSWER, REQUEST_KINDS, Fault, FaultPlan
 from freqai_lstm.replay.feed import Feed
 
 _UNAVAILABLE = {"code": -1000, "msg": "An unknown error occurred while processing the request."}
@@ -38,13 +38,16 @@ class FaultInjector:
         fault = None
         if scope["type"] == "http" and not scope["path"].startswith("/replay/"):
             symbol = parse_qs(scope["query_string"].decode("latin-1")).get("symbol", [""])[0]
-            fault = self._plan.draw(REQUEST_KINDS, scope["path"], symbol)
+            fault = self._plan.draw(REQUEST_KINDS, scope["path"], symbol, scope["method"])
         kind = None if fault is None else fault.kind
         if kind == "http_5xx":
             await _send(send, 503, json.dumps(_UNAVAILABLE).encode())
         elif kind == "http_429":
             await _send(send, 429, json.dumps(_TOO_MANY).encode())
-        elif kind == "dropped":
+        elif fault is not None and kind in ("dropped", LOST_ANSWER):
+            if kind == LOST_ANSWER:
+                await self._answer(scope, receive)
+                await asyncio.sleep(fault.size_seconds)
             scope["state"]["transport"].abort()
             while (await receive())["type"] != "http.disconnect":
                 pass

@@ -4,7 +4,9 @@ Faults of a request (``http`` acts them out):
 
 * ``http_5xx`` - answer 503; ``http_429`` - answer that the rate limit is exceeded;
 * ``timeout`` - answer after ``seconds``; ``dropped`` - close the connection without an answer;
-* ``truncated_json`` - send the first half of the answer; ``malformed_json`` - send broken JSON.
+* ``truncated_json`` - send the first half of the answer; ``malformed_json`` - send broken JSON;
+* ``lost_answer`` - do what an order, a stop or their end asks for, keep the answer back for
+  ``seconds``, and close the connection without it.
 
 Faults of the data:
 
@@ -29,12 +31,23 @@ from freqai_lstm.exceptions import ReplayError
 from freqai_lstm.replay.candles import candle_start_ms
 from freqai_lstm.replay.market import Candles
 
-REQUEST_KINDS = ("http_5xx", "http_429", "timeout", "dropped", "truncated_json", "malformed_json")
+LOST_ANSWER = "lost_answer"
+REQUEST_KINDS = (
+    "http_5xx",
+    "http_429",
+    "timeout",
+    "dropped",
+    "truncated_json",
+    "malformed_json",
+    LOST_ANSWER,
+)
 CANDLE_KINDS = ("delayed_candles", "duplicate_candles", "gap")
 CLOCK_KIND = "clock_jump"
 KINDS = (*REQUEST_KINDS, *CANDLE_KINDS, CLOCK_KIND)
 
-_DEFAULT_SECONDS = {"timeout": 30.0, "delayed_candles": 20.0, "clock_jump": 60.0}
+_DEFAULT_SECONDS = {"timeout": 30.0, LOST_ANSWER: 30.0, "delayed_candles": 20.0, CLOCK_KIND: 60.0}
+# What changes something on the exchange.
+_CHANGES = ("POST", "DELETE")
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,7 @@ class Fault:
     :param probability: How often, 0 to 1, each time it could.
     :param path: Only for paths with this text in them, such as ``klines``.
     :param symbol: Only for requests for this symbol, such as ``BTCUSDT``.
+    :param method: Only for requests with this method, such as ``POST``.
     :param duration_seconds: How long until it stops by itself; never by default.
     :param seconds: Size of a delay or of a jump of the clock.
     :param start: Begin of a gap, a UTC date and time in ISO format.
@@ -55,6 +69,7 @@ class Fault:
     probability: float = 1.0
     path: str = ""
     symbol: str = ""
+    method: str = ""
     duration_seconds: float | None = None
     seconds: float | None = None
     start: str | None = None
@@ -185,7 +200,9 @@ class FaultPlan:
         """List the active faults and how often each has happened."""
         return [{**asdict(entry.fault), "hits": entry.hits} for entry in self._active()]
 
-    def draw(self, kinds: Sequence[str], path: str, symbol: str) -> Fault | None:
+    def draw(
+        self, kinds: Sequence[str], path: str, symbol: str, method: str = "GET"
+    ) -> Fault | None:
         """Decide whether a fault of one of these kinds happens to a request, and which.
 
         :param path: The request's path, such as ``/fapi/v1/klines``.
@@ -193,8 +210,14 @@ class FaultPlan:
         """
         for entry in self._active():
             fault = entry.fault
-            applies = fault.kind in kinds and fault.path in path
-            if applies and fault.symbol in ("", symbol) and self._rng.random() < fault.probability:
+            applies = (
+                fault.kind in kinds
+                and fault.path in path
+                and fault.symbol in ("", symbol)
+                and fault.method in ("", method)
+                and (fault.kind != LOST_ANSWER or method in _CHANGES)
+            )
+            if applies and self._rng.random() < fault.probability:
                 entry.hits += 1
                 return fault
         return None

@@ -145,6 +145,23 @@ def test_faults_may_be_limited_to_paths_and_symbols(faulty: ReplayServer) -> Non
     assert get(faulty, "ping").status_code == 200
 
 
+def test_faults_may_be_limited_to_methods(faulty: ReplayServer) -> None:
+    faulty.faults.add(Fault("http_5xx", method="POST"))
+    assert get(faulty, "ping").status_code == 200
+    assert requests.post(f"{faulty.url}/fapi/v1/ping", timeout=5).status_code == 503
+
+
+def test_only_an_answer_to_what_changes_something_is_lost(faulty: ReplayServer) -> None:
+    faulty.faults.add(Fault("lost_answer", seconds=0.2))
+    assert get(faulty, "ping").status_code == 200
+    for method in ("POST", "DELETE"):
+        start = time.monotonic()
+        with pytest.raises(requests.ConnectionError):
+            requests.request(method, f"{faulty.url}/fapi/v1/order", timeout=5)
+        assert time.monotonic() - start >= 0.2
+    assert [fault["hits"] for fault in faulty.faults.describe()] == [2]
+
+
 def test_spot_has_faults_too(spot_server: ReplayServer) -> None:
     url = f"{spot_server.url}/api/v3/ping"
     spot_server.faults.add(Fault("http_5xx", path="ping"))
@@ -249,8 +266,8 @@ def test_broken_json_is_refused(faulty: ReplayServer) -> None:
     [
         ("dropped", Fault("dropped")),
         (
-            "http_5xx,probability=0.25,path=klines,symbol=BTCUSDT,duration_seconds=60",
-            Fault("http_5xx", 0.25, "klines", "BTCUSDT", 60.0),
+            "http_5xx,probability=0.25,path=klines,symbol=BTCUSDT,method=GET,duration_seconds=60",
+            Fault("http_5xx", 0.25, "klines", "BTCUSDT", "GET", 60.0),
         ),
         ("clock_jump,seconds=-5", Fault("clock_jump", seconds=-5.0)),
         (
