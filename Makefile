@@ -54,7 +54,7 @@ test: $(VENV)/.installed-dev ## Run the tests
 		tests/integration tests/unit/tools tests/unit tests/contract
 
 test-long: $(VENV)/.installed-dev ## Run the long tests: a live bot, kills, faults, a soak, a Ray cluster
-	pytest -m long --override-ini addopts="-ra --capture=no"
+	pytest -m long --override-ini addopts="-ra --capture=no --durations=0 --durations-min=1"
 
 docker-test: $(if $(MISSING),,$(VENV)/.installed) ## Build the image with buildah and backtest in it, offline
 	@$(if $(MISSING),echo "docker-test: skipped: not installed: $(MISSING)",scripts/with_replay_exchange.sh -- scripts/docker_test.sh)

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,9 +20,12 @@ import pandas as pd
 from freqtrade.exchange import timeframe_to_seconds
 
 from .fast_clock import FastClock
+from .seeds import SEED, chance
 
 ROOT = Path(__file__).parents[2]
 PAIRS = ["BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT"]
+# A day of which nothing is special, and how many days later a seed may begin.
+_DAY, _DAYS = datetime(2026, 1, 1, tzinfo=UTC).timestamp(), 60
 _FAST_CLOCK = Path(__file__).with_name("fast_clock.py")
 
 # ExampleLSTMStrategy on short candles, which trades often and writes down what it sees and decides.
@@ -80,7 +84,7 @@ class Rig:
     :param pairs: The pairs to trade.
     :param timeout_ms: How long the bot waits for an answer, in real time.
     :param timeframe: The candles to trade.
-    :param start: When the clock begins, in seconds since 1970; by default now.
+    :param start: When the clock begins, in seconds since 1970; by default the seed decides.
     """
 
     def __init__(
@@ -96,9 +100,8 @@ class Rig:
         self.folder, self.speed, self.pairs, self.timeout_ms = folder, speed, pairs, timeout_ms
         self.timeframe = timeframe
         # A minute begins: the first candle is not half over.
-        self.clock = FastClock.create(
-            folder / "clock", (time.time() if start is None else start) // 60 * 60
-        )
+        began = _DAY + chance("clock").uniform(0, _DAYS * 86_400) if start is None else start
+        self.clock = FastClock.create(folder / "clock", began // 60 * 60)
         self.userdir = folder / "user_data"
         self.database = folder / "trades.sqlite"
         self.identifier = "live"
@@ -132,7 +135,8 @@ class Rig:
         config["strategy"] = "LiveStrategy"
         config["stake_amount"], config["dry_run_wallet"] = 500, 100_000
         config["max_open_trades"] = len(self.pairs)
-        config["exchange"]["pair_whitelist"] = self.pairs
+        # In this order they are trained.
+        config["exchange"]["pair_whitelist"] = chance("pairs").sample(self.pairs, len(self.pairs))
         config["entry_pricing"]["price_side"] = config["exit_pricing"]["price_side"] = "other"
         config["internals"] = {"process_throttle_secs": 20}
         section = config["freqai"]
@@ -150,7 +154,7 @@ class Rig:
         )
         model = section["model_training_parameters"]
         model["model_kwargs"].update(hidden_dim=8, num_lstm_layers=1)
-        model["trainer_kwargs"].update(n_epochs=1, progress_bar=False)
+        model["trainer_kwargs"].update(n_epochs=1, progress_bar=False, seed=SEED)
         section.update(freqai)
         config.update(trading or {})
         (self.folder / "config.json").write_text(json.dumps(config, indent=2))
@@ -159,6 +163,7 @@ class Rig:
         """Start the exchange, and wait until it answers."""
         overlay = self.folder / "overlay.json"
         options = ["replay", "--live", "--port", "0", "--overlay", str(overlay)]
+        options += ["--seed", str(SEED)]
         market = ["--base-timeframe", "1m", "--start", "20240101", "--end", "20240401"]
         chosen = arguments if "--datadir" in arguments else (*market, *arguments)
         self._run("freqai_lstm.cli", *options, *chosen, log="exchange.log")
@@ -226,6 +231,11 @@ class Rig:
         request = urllib.request.Request(f"{self.url}/replay/faults", body, method="POST")
         urllib.request.urlopen(request, timeout=10).close()
 
+    def fault_hits(self) -> int:
+        """Tell how often what goes wrong has gone wrong."""
+        with urllib.request.urlopen(f"{self.url}/replay/status", timeout=10) as answer:
+            return sum(fault["hits"] for fault in json.load(answer)["faults"])
+
     def end_faults(self) -> None:
         """Let the exchange recover."""
         request = urllib.request.Request(f"{self.url}/replay/faults", method="DELETE")
@@ -252,7 +262,8 @@ class Rig:
 
     def orders(self) -> pd.DataFrame:
         """Return the orders of the bot's database."""
-        return self._table("orders", ["ft_pair", "side", "filled", "order_id"])
+        columns = ["ft_pair", "side", "filled", "order_id", "ft_is_open", "ft_order_side"]
+        return self._table("orders", columns)
 
     def exchange(self) -> ccxt.binance:
         """Connect to the exchange as the bot does, on the same clock."""

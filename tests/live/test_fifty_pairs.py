@@ -10,6 +10,7 @@ import pytest
 from freqai_lstm.replay.synthetic import COINS, SyntheticMarket
 
 from .rig import ROOT, Rig
+from .seeds import SEED
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(7_200)]
 
@@ -45,7 +46,7 @@ def trainings(rig: Rig) -> pd.DataFrame:
 
 
 def test_every_pair_is_trained_every_hour(tmp_path: Path) -> None:
-    pairs = record(tmp_path / "recorded", range(5), "1h")
+    pairs = record(tmp_path / "recorded", range(SEED, SEED + 5), "1h")
     shipped = json.loads((ROOT / "config-torch.json").read_text())["freqai"]
     shipped["feature_parameters"]["include_corr_pairlist"] = pairs[:2]
     with Rig(tmp_path, speed=30, pairs=pairs, timeframe="1h", timeout_ms=30_000) as rig:

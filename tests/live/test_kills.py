@@ -1,6 +1,5 @@
 """A bot that is killed or stopped at random moments and started again, many times."""
 
-import random
 import signal
 import subprocess
 import time
@@ -11,6 +10,7 @@ import pytest
 import torch
 
 from .rig import PAIRS, Rig
+from .seeds import chance
 
 KILLS = 20
 STOPS = 15
@@ -37,7 +37,7 @@ def busy_bot(rig: Rig, seconds: float) -> subprocess.Popen[bytes]:
 
 
 def test_killed_bot_starts_again_and_loses_nothing(tmp_path: Path) -> None:
-    rng = random.Random(20)
+    rng = chance("kills")
     moments = []
     with Rig(tmp_path, speed=240) as rig:
         # Trained all the time, so that many kills hit a training or a save.
@@ -79,7 +79,7 @@ def test_killed_bot_starts_again_and_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_bot_ends_at_ctrl_c_whatever_it_does(tmp_path: Path) -> None:
-    rng = random.Random(15)
+    rng = chance("stops")
     with Rig(tmp_path, speed=240) as rig:
         rig.configure(live_retrain_hours=0.001)
         rig.start_exchange()

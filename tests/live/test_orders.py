@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from .account import agree
 from .rig import Rig
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
@@ -23,14 +24,6 @@ TRADING = {
 }
 
 
-def held_by_bot(rig: Rig) -> dict[str, float]:
-    """Add up what the bot knows its orders to have filled."""
-    orders = rig.orders()
-    signed = orders["filled"].fillna(0.0) * orders["side"].map({"buy": 1, "sell": -1})
-    held = signed.groupby(orders["ft_pair"]).sum()
-    return held[held.abs() > 1e-9].to_dict()
-
-
 def test_bot_and_exchange_agree_after_every_candle(tmp_path: Path) -> None:
     with Rig(tmp_path, speed=240, pairs=PAIRS, start=START.timestamp()) as rig:
         rig.configure(TRADING)
@@ -41,17 +34,6 @@ def test_bot_and_exchange_agree_after_every_candle(tmp_path: Path) -> None:
         rig.start_exchange("--orders", "--deposit", str(DEPOSIT), *fills)
         assert "This is a simulation" in rig.log("exchange.log")
         exchange = rig.exchange()
-
-        def held_by_exchange() -> dict[str, float]:
-            sides = {"long": 1, "short": -1}
-            return {
-                position["symbol"]: sides[position["side"]] * position["contracts"]
-                for position in exchange.fetch_positions()
-            }
-
-        def agree() -> bool:
-            held = held_by_exchange()
-            return held_by_bot(rig) == pytest.approx(held)
 
         def has_done_all() -> bool:
             trades = rig.trades()
@@ -70,7 +52,7 @@ def test_bot_and_exchange_agree_after_every_candle(tmp_path: Path) -> None:
             assert candles < 600, rig.trades().to_string()
             rig.candles(1, 60)
             # Orders fill while the bot sleeps: it learns of them when it wakes up.
-            rig.wait(agree, 60)
+            rig.wait(lambda: agree(rig, exchange), 60)
             candles += 1
             trades = rig.trades()
             # While it is open: freqtrade forgets the funding of a trade that is stopped.
