@@ -25,12 +25,14 @@ from freqtrade.freqai.data_drawer import FreqaiDataDrawer
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from freqtrade.freqai.torch.PyTorchModelTrainer import PyTorchModelTrainer
 from freqtrade.optimize.backtesting import Backtesting
+from freqtrade.persistence import Trade
 from freqtrade.strategy import IStrategy
 
 from freqai_lstm.bridge.drawer import SafeDataDrawer
 from freqai_lstm.bridge.internals import OpenRegressor
 from freqai_lstm.bridge.kitchen import PreparedDataKitchen, WindowedDataKitchen
 from freqai_lstm.bridge.live import LiveRegressor
+from freqai_lstm.bridge.strategy import ReconcilingStrategy
 from freqai_lstm.bridge.windowed import WindowedRegressor
 from freqai_lstm.classifier import LSTMClassifier
 from freqai_lstm.regressor import LSTMRegressor
@@ -100,6 +102,10 @@ HOOKS: dict[type, tuple[type, list[str]]] = {
         ],
     ),
     PreparedDataKitchen: (FreqaiDataKitchen, ["use_strategy_to_populate_indicators"]),
+    ReconcilingStrategy: (
+        IStrategy,
+        ["bot_loop_start", "confirm_trade_entry", "confirm_trade_exit"],
+    ),
     PyTorchLSTMTrainer: (PyTorchModelTrainer, ["fit", "save", "load_from_checkpoint"]),
 }
 
@@ -113,6 +119,8 @@ RECEIVERS: dict[str, type] = {
     "strategy.dp": DataProvider,
     "provider": DataProvider,
     "exchange": Exchange,
+    "self._exchange": Exchange,
+    "trade": Trade,
     "handler": IDataHandler,
     "backtesting": Backtesting,
     "strategy": IStrategy,

@@ -9,13 +9,13 @@ from freqtrade.strategy import (
     BooleanParameter,
     CategoricalParameter,
     IntParameter,
-    IStrategy,
     RealParameter,
     timeframe_to_seconds,
 )
 from pandas import DataFrame
 
 from freqai_lstm.bridge.parameters import check_parameter_file, check_trading_keys
+from freqai_lstm.bridge.strategy import ReconcilingStrategy
 from freqai_lstm.score import (
     DEFAULT_WEIGHTS,
     LABELS,
@@ -41,7 +41,7 @@ SPREADS = spread_columns(LABELS)
 COMPONENTS = [f"component_{name}" for name in WEIGHT_NAMES]
 
 
-class ExampleLSTMStrategy(IStrategy):
+class ExampleLSTMStrategy(ReconcilingStrategy):
     """Long above ``threshold_buy``, short below ``threshold_sell``, both of the predicted score.
 
     The network predicts the nine components of the score. Their weighted sum is taken in the entry

@@ -151,12 +151,18 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
         missing = usual * self._share(trade.pair, trade.is_short) - present
         if trade.has_open_orders or abs(missing) < self.rebalance_share.value * usual:
             return None
-        if missing > 0:
-            return min(missing, max_stake) if missing >= (min_stake or 0.0) else None
         # The rest must stay tradable; an exit is the signal's.
         sellable = present - 1.1 * (min_stake or 0.0)
-        sold = min(-missing, sellable) * trade.stake_amount / present
-        return -sold if sold >= (min_stake or 0.0) else None
+        bought, sold = (
+            min(missing, max_stake),
+            min(-missing, sellable) * trade.stake_amount / present,
+        )
+        reduces = missing < 0
+        stake, side = (sold, trade.exit_side) if reduces else (bought, trade.entry_side)
+        is_enough = stake >= (min_stake or 0.0)
+        if is_enough and self.note_order(trade.pair, side, current_rate, reduces=reduces):
+            return -stake if reduces else stake
+        return None
 
     def _label(self) -> str:
         is_relative = self.freqai_info["feature_parameters"].get("relative_to")

@@ -127,6 +127,8 @@ def adjusted(strategy: Any, stake_now: float, is_short: bool = False) -> float |
         amount=stake_now / 100,
         leverage=1.0,
         is_short=is_short,
+        entry_side="sell" if is_short else "buy",
+        exit_side="buy" if is_short else "sell",
         stake_amount=stake_now,
         has_open_orders=False,
     )
@@ -143,6 +145,21 @@ def test_position_follows_once_it_is_far_off(
     trading: Any, present: float, adjustment: float | None
 ) -> None:
     assert adjusted(trading, present) == (None if adjustment is None else pytest.approx(adjustment))
+
+
+def test_adjustment_is_noted_before_its_order_is_sent(
+    trading: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = []
+
+    def note(pair: str, side: str, rate: float, *, reduces: bool) -> bool:
+        noted.append((pair, side, rate, reduces))
+        return len(noted) < 3
+
+    monkeypatch.setattr(trading, "note_order", note)
+    assert [adjusted(trading, stake) is None for stake in (250.0, 800.0, 250.0)] == [0, 0, 1]
+    bought, sold = (PAIR["pair"], "buy", 100.0, False), (PAIR["pair"], "sell", 100.0, True)
+    assert noted == [bought, sold, bought]
 
 
 def test_position_without_a_promise_is_left_to_the_exit(trading: Any) -> None:
