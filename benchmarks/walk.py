@@ -13,6 +13,7 @@ market, of 2024-01-01 to 2024-04-01.
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,11 +24,11 @@ from time import process_time
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 from freqtrade.configuration import setup_utils_configuration
 from freqtrade.data.history import download_data_main
 from freqtrade.enums import RunMode
 
+from benchmarks.picture import generations_picture
 from freqai_lstm.bridge.kitchen import plan_windows
 from freqai_lstm.replay.binance.overlay import exchange_overlay
 from freqai_lstm.replay.candles import parse_day_ms
@@ -48,7 +49,15 @@ from tests.replay_server import ReplayServer
 ROOT = Path(__file__).parents[1]
 COINS = ("BTC", "ETH", "LTC", "XRP", "ADA")
 PARTS = ("cold", "cold-jobs", "warm", "warm-jobs", "seeds")
-HEADERS = ("way", "seconds", "to the first", "a training [s]", "correlation", "worst pair, less")
+HEADERS = (
+    "way",
+    "seconds",
+    "to the first",
+    "core seconds",
+    "a training [s]",
+    "correlation",
+    "worst pair, less",
+)
 SEED_HEADERS = ("pair", "trainings", "walk [s]", "bare [s]", "ratio")
 
 
@@ -61,14 +70,14 @@ def main() -> None:
     parser.add_argument("--config", action="append", default=[], metavar="PATH")
     parser.add_argument("--datadir", type=Path, metavar="DIR")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--plot", type=Path, metavar="HTML", help="skill, generation by generation")
+    parser.add_argument("--plot", type=Path, metavar="SVG", help="skill, generation by generation")
     args = parser.parse_args()
     be_quiet()
     with TemporaryDirectory() as folder, project(Path(folder), args) as options:
         bench = Bench(Path(folder), options)
         print_table(f"WALKS OVER {args.timerange}", HEADERS, bench.ways(args.jobs, args.parts))
         if args.plot:
-            generations_figure(bench.generations).write_html(args.plot, include_plotlyjs=True)
+            args.plot.write_text(generations_picture(bench.generations), encoding="utf-8")
         if "seeds" in args.parts:
             print_table("A SECOND SEED", SEED_HEADERS, bench.second_seeds(args.pairs[:2]))
 
@@ -92,9 +101,9 @@ class Bench:
         predicted: dict[bool, dict[str, bytes]] = {}
         for name, is_warm, run in (way for part, way in known.items() if part in parts):
             loaded = self.load(name.replace(" ", "-").replace(",", ""), is_warm)
-            begin = time.perf_counter()
+            begin, before = time.perf_counter(), core_seconds()
             run(loaded)
-            seconds = time.perf_counter() - begin
+            seconds, cores = time.perf_counter() - begin, core_seconds() - before
             if predicted.setdefault(is_warm, predictions(loaded)) != predictions(loaded):
                 raise SystemExit(f"{name}: the predictions differ")
             skill = correlations(loaded)
@@ -106,7 +115,8 @@ class Bench:
                 name,
                 f"{seconds:.1f}",
                 f"{seconds / first[0]:.3f}",
-                f"{seconds / trainings:.2f}",
+                f"{cores:.1f}",
+                f"{cores / trainings:.2f}",
                 f"{np.mean([*skill.values()]):.4f}",
                 f"{min(skill[pair] - first[1][pair] for pair in skill):+.4f}",
             )
@@ -155,6 +165,11 @@ def in_processes(loaded: WalkForward, jobs: int) -> None:
             raise SystemExit(str(failures))
 
 
+def core_seconds() -> float:
+    """Return the seconds of a core that this process and those that it has ended took."""
+    return sum(os.times()[:4])
+
+
 @contextmanager
 def bare_seconds() -> Iterator[list[float]]:
     """Count the seconds of a core that trainings and predictions of networks take."""
@@ -187,20 +202,6 @@ def by_generation(loaded: WalkForward) -> list[float]:
             measured = correlation(rows["predicted"], rows["true"]).value
             found.setdefault(int(window), []).append(measured)
     return [float(np.nanmean(values)) for _, values in sorted(found.items())]
-
-
-def generations_figure(generations: dict[str, list[float]]) -> go.Figure:
-    """Plot the skill of each generation, trained in either way."""
-    figure = go.Figure()
-    for kind, skill in generations.items():
-        figure.add_scatter(y=skill, name=kind, mode="lines+markers")
-    figure.update_layout(
-        template="plotly_white",
-        xaxis_title="generation",
-        yaxis_title="correlation with the true score, mean over pairs",
-        legend={"x": 0.02, "y": 0.02, "yanchor": "bottom"},
-    )
-    return figure
 
 
 def correlations(loaded: WalkForward) -> dict[str, float]:
