@@ -49,11 +49,11 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
     round_trip_costs = 0.0015
     """Fees of an entry and an exit with limit orders, and half a spread and slippage for each."""
 
-    half_life = IntParameter(0, 96, default=24, space="buy")
+    half_life = IntParameter(0, 96, default=12, space="buy")
     entry_margin = RealParameter(0.0, 5.0, default=1.0, space="buy")
-    full_margin = RealParameter(0.5, 10.0, default=3.0, space="buy")
-    rebalance_share = RealParameter(0.05, 1.0, default=0.25, space="buy")
-    exit_margin = RealParameter(-1.0, 2.0, default=0.0, space="sell")
+    full_margin = RealParameter(1.0, 20.0, default=10.0, space="buy")
+    rebalance_share = RealParameter(0.05, 1.0, default=0.2, space="buy")
+    exit_margin = RealParameter(-1.0, 2.0, default=-0.5, space="sell")
 
     plot_config = {
         "main_plot": {},
