@@ -6,7 +6,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ import torch
 from freqtrade.freqai import data_drawer
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from pandas import DataFrame
+from pandas.api.types import is_numeric_dtype, is_string_dtype
 
 from freqai_lstm.bridge import folders
+from freqai_lstm.bridge.history import mend_history, with_columns
 from freqai_lstm.bridge.incidents import IncidentLog, described
 from freqai_lstm.files import replacing
 
@@ -28,6 +30,7 @@ _PAIR_KEYS = {"model_filename", "trained_timestamp", "data_path"}
 # What files.replacing leaves behind when the process is killed.
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}")
 _TEMPORARY_SECONDS = 600.0
+_PRICES = ("high_price", "low_price", "close_price")
 # Predictions of a live bot are written at most this often beside after each training.
 _SAVE_SECONDS = 300.0
 
@@ -44,6 +47,8 @@ def salvage_folder(folder: Path) -> None:
     _keep_readable(backup, _read_predictions, "the other copy is used")
     if not _keep_readable(history, _read_predictions, "its backup is used") and backup.exists():
         shutil.copy(backup, history)
+    if history.exists():
+        mend_history(history)
     for path in folder.rglob(".*"):
         old = time.time() - path.stat().st_mtime > _TEMPORARY_SECONDS
         if old and path.is_file() and _TEMPORARY.fullmatch(path.name):
@@ -204,6 +209,7 @@ class SafeDataDrawer(data_drawer.FreqaiDataDrawer):
     ) -> None:
         """Append the newest prediction to the historic ones, and save them now and then."""
         with self._predictions_lock:
+            self._complete(pair, predictions, dk.data["extra_returns_per_train"])
             super().append_model_predictions(pair, predictions, do_preds, dk, strat_df)
             self._predicted_since = True
         if time.monotonic() - self._saved_predictions > _SAVE_SECONDS:
@@ -216,6 +222,21 @@ class SafeDataDrawer(data_drawer.FreqaiDataDrawer):
         with self._predictions_lock:
             super().set_initial_return_values(pair, pred_df, dataframe)
             self._predicted_since = True
+
+    def _complete(self, pair: str, predictions: DataFrame, extra: Iterable[str]) -> None:
+        """Add the columns that the historic predictions of other labels or an older model lack."""
+        history = self.historic_predictions[pair]
+        numbers: list[str] = ["do_predict", *_PRICES, *extra]
+        texts: list[str] = []
+        if self.freqai_info["feature_parameters"].get("DI_threshold"):
+            numbers.append("DI_values")
+        for name in map(str, predictions):
+            if is_string_dtype(predictions[name]):
+                texts.append(name)
+            # In place of classes, an expired model gives zeros.
+            elif name not in history or is_numeric_dtype(history[name]):
+                numbers += [name, f"{name}_mean", f"{name}_std"]
+        self.historic_predictions[pair] = with_columns(history, numbers, texts)
 
     def save_historic_predictions_to_disk(self) -> None:
         """Save the predictions of all pairs, and a backup of them, if there are new ones."""

@@ -11,7 +11,9 @@ import pytest
 from freqai_lstm.bridge.drawer import salvage_folder, set_aside
 
 PAIRS = '{"BTC/USDT:USDT": {"model_filename": "cb", "trained_timestamp": 1, "data_path": "p"}}'
-HISTORY = cloudpickle.dumps({"BTC/USDT:USDT": pd.DataFrame({"&-a": [1.0]})})
+DATES = pd.to_datetime(["2024-01-01"], utc=True).as_unit("ms")
+FRAME = pd.DataFrame({"&-a": [1.0], "date_pred": DATES})
+HISTORY = cloudpickle.dumps({"BTC/USDT:USDT": FRAME})
 WHOLE = {
     "pair_dictionary.json": PAIRS.encode(),
     "global_metadata.json": b'{"start_dry_live_date": 1}',
