@@ -219,7 +219,7 @@ def test_dry_run_trades_in_a_live_market(tmp_path: Path, market: SyntheticMarket
         arguments += ["--db-url", f"sqlite:///{database}"]
         with subprocess.Popen(arguments, cwd=tmp_path, stdout=log, stderr=log) as bot:
             try:
-                deadline = time.monotonic() + 60
+                deadline = time.monotonic() + 240
                 while len(trades_in(database)) < 2 and bot.poll() is None:
                     assert time.monotonic() < deadline, log_file.read_text()[-4000:]
                     time.sleep(0.25)
