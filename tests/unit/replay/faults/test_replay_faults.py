@@ -241,7 +241,10 @@ def test_control_does_not_suffer_from_faults(faulty: ReplayServer) -> None:
         ({"kind": "http_5xx", "probability": "nan"}, "probability must be a number; was 'nan'"),
         ({"kind": "http_5xx", "path": 3}, "path must be a text; was 3"),
         ({"kind": "http_5xx", "duration_seconds": 0}, "duration_seconds must be positive; was 0"),
-        ({"kind": "http_5xx", "seconds": 3}, "seconds belongs to timeout, lost_answer, delayed_candles"),
+        (
+            {"kind": "http_5xx", "seconds": 3},
+            "seconds belongs to timeout, lost_answer, delayed_candles",
+        ),
         ({"kind": "timeout", "seconds": -3}, "seconds must not be negative; was -3"),
         ({"kind": "gap"}, "start and end must be UTC times"),
         ({"kind": "gap", "start": "20240102", "end": "20240101"}, "end must be after start"),
