@@ -27,6 +27,8 @@ SOURCES := freqai_lstm user_data/freqaimodels user_data/strategies tests benchma
 BASE ?=
 MISSING := $(strip $(foreach tool,buildah $(if $(BASE),,debootstrap),$(if $(shell command -v $(tool)),,$(tool))))
 
+# Many processes import the same libraries: none should compile them anew.
+unexport PYTHONDONTWRITEBYTECODE
 export BASE CONFIG PAIRS TIMERANGE EPOCHS JOBS LOSS SPLIT FOLDS
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
