@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from freqai_lstm.score.indicators import ATR_PERIOD, average_true_range, in_ranges
+from freqai_lstm.score.indicators import ATR_PERIOD, Frame, average_true_range, in_ranges
 
 LOOKBACKS = (1, 3, 6, 12, 24, 48, 96, 168)
 """Candles that the past returns of :func:`past_ranks` go back."""
@@ -26,6 +26,18 @@ def rank_among(own: pd.Series, others: pd.DataFrame) -> pd.Series:
     return ((place / counted - 0.5) * math.sqrt(12)).where(own.notna())
 
 
+def at_dates(values: Frame, other: pd.DataFrame, candles: pd.DataFrame) -> Frame:
+    """Return what belongs to the candles of another pair at the candles of a pair.
+
+    NaN where the other one has no candle.
+
+    :param values: Index of ``other``.
+    :param other: Its candles, with their dates.
+    :return: Index of ``candles``.
+    """
+    return values.set_axis(other["date"]).reindex(candles["date"]).set_axis(candles.index)
+
+
 def past_ranks(
     candles: pd.DataFrame, others: Iterable[pd.DataFrame], lookbacks: Sequence[int] = LOOKBACKS
 ) -> pd.DataFrame:
@@ -41,19 +53,18 @@ def past_ranks(
     """
     dates, others = candles["date"], [*others]
     known = dates <= min((other["date"].iloc[-1] for other in others), default=dates.iloc[-1])
-    ranks = {}
-    for lookback in lookbacks:
-        own = _past_return(candles, lookback)
-        theirs = {
-            number: _past_return(other, lookback).set_axis(other["date"]).reindex(dates).array
-            for number, other in enumerate(others)
-        }
-        ranks[f"rank_{lookback}"] = rank_among(own, pd.DataFrame(theirs, candles.index)).where(
-            known
+    own = _past_returns(candles, lookbacks)
+    theirs = [at_dates(_past_returns(other, lookbacks), other, candles) for other in others]
+    ranks = {
+        f"rank_{lookback}": rank_among(
+            own[lookback],
+            pd.DataFrame({number: each[lookback] for number, each in enumerate(theirs)}, own.index),
         )
-    return pd.DataFrame(ranks)
+        for lookback in lookbacks
+    }
+    return pd.DataFrame(ranks).where(known, axis="index")
 
 
-def _past_return(candles: pd.DataFrame, lookback: int) -> pd.Series:
-    change = candles["close"].diff(lookback)
-    return in_ranges(change, average_true_range(candles, ATR_PERIOD))
+def _past_returns(candles: pd.DataFrame, lookbacks: Sequence[int]) -> pd.DataFrame:
+    close, average_range = candles["close"], average_true_range(candles, ATR_PERIOD)
+    return pd.DataFrame({n: in_ranges(close.diff(n), average_range) for n in lookbacks})

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from freqai_lstm.score.indicators import ATR_PERIOD, average_true_range
-from freqai_lstm.score.ranks import rank_among
+from freqai_lstm.score.ranks import at_dates, rank_among
 
 RETURN_LABEL = "&-return"
 """The name of the return head's label."""
@@ -64,10 +64,9 @@ def relative_return_in_ranges(
     :param others: The same of each other pair.
     :return: Expected change against the others in units of ATR(14), index of ``candles``.
     """
-    dates = candles["date"]
-    known = [other[other["date"] <= dates.iloc[-1]] for other in others]
+    known = [other[other["date"] <= candles["date"].iloc[-1]] for other in others]
     theirs = {
-        number: forward_return_in_ranges(other, ahead).set_axis(other["date"]).reindex(dates).array
+        number: at_dates(forward_return_in_ranges(other, ahead), other, candles)
         for number, other in enumerate(known)
     }
     own = forward_return_in_ranges(candles, ahead)
