@@ -151,14 +151,14 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
         missing = usual * self._share(trade.pair, trade.is_short) - present
         if trade.has_open_orders or abs(missing) < self.rebalance_share.value * usual:
             return None
-        # The rest must stay tradable; an exit is the signal's.
-        sellable = present - 1.1 * (min_stake or 0.0)
-        bought, sold = (
-            min(missing, max_stake),
-            min(-missing, sellable) * trade.stake_amount / present,
-        )
         reduces = missing < 0
-        stake, side = (sold, trade.exit_side) if reduces else (bought, trade.entry_side)
+        if reduces:
+            # The rest must stay tradable; an exit is the signal's.
+            sellable = present - 1.1 * (min_stake or 0.0)
+            stake = min(-missing, sellable) * trade.stake_amount / present
+        else:
+            stake = min(missing, max_stake)
+        side = trade.exit_side if reduces else trade.entry_side
         is_enough = stake >= (min_stake or 0.0)
         if is_enough and self.note_order(trade.pair, side, current_rate, reduces=reduces):
             return -stake if reduces else stake
