@@ -29,7 +29,7 @@ def write_html(template: str, file: Path, **content: Any) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "share": _share, "estimate": _estimate}
+    environment.filters |= {"number": number, "share": _share, "estimate": _estimate}
     environment.filters |= {"signed": _signed, "day": day, "time": _time, "price": _price}
     page = environment.get_template(template).render(plotly=get_plotlyjs(), **content)
     with replacing(file) as temporary:
@@ -41,7 +41,8 @@ def embedded(figure: go.Figure) -> str:
     return str(figure.to_json()).replace("</", "<\\/")
 
 
-def _number(value: float | None, digits: int = 3) -> str:
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a number as people read it, without a minus before nothing."""
     return (
         _NONE if value is None or math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"
     )

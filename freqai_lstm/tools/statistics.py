@@ -254,6 +254,8 @@ def _of_true_class(forecast: pd.DataFrame, true: pd.Series) -> pd.Series:
 
 def plain(value: Any) -> Any:
     """Return what JSON can hold of figures, null for what is not defined."""
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, Estimate):
         figures = {"value": value.value, "standard_error": value.standard_error}
         return plain(figures | {"p_value": value.p_value})

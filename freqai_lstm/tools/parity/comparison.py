@@ -13,7 +13,7 @@ from freqai_lstm.exceptions import ParityError
 from freqai_lstm.tools.equity import marked_to_market
 from freqai_lstm.tools.parity.matching import BACKTEST, BOT, BOTH, Known, causes, match, why_missing
 from freqai_lstm.tools.parity.retraded import Retraded, retrade
-from freqai_lstm.tools.parity.trades import Span, is_there, read_bot, settled
+from freqai_lstm.tools.parity.trades import TIME, Span, is_there, read_bot, settled
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ def compare_trades(
     inside = sides[BOT][span.holds(sides[BOT]["candle"])]
     if inside.empty and sides[BACKTEST].empty:
         raise ParityError(
-            f"{url}: must hold a trade that was opened from {span.start:%Y-%m-%d %H:%M} to "
-            f"{span.stop:%Y-%m-%d %H:%M}, when the bot's predictions were recorded, has none; nor "
+            f"{url}: must hold a trade that was opened from {span.start:{TIME}} to "
+            f"{span.stop:{TIME}}, when the bot's predictions were recorded, has none; nor "
             f"does a backtest trade then"
         )
     trades = match(inside, sides[BACKTEST])

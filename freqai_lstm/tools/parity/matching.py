@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 from pandas import DataFrame, Timestamp
 
-from freqai_lstm.tools.parity.trades import Lock, Span
+from freqai_lstm.tools.parity.trades import TIME, Lock, Span
 
 BOTH, BOT, BACKTEST = "both", "bot", "backtest"
 
 _KEY = ["pair", "is_short", "candle", "nth"]
 # freqtrade rounds the profit of a trade to eight digits.
 _ROUNDING = 1e-7
-_TIME = "%Y-%m-%d %H:%M"
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def why_missing(trade: Mapping[str, Any], other: Known, span: Span) -> str:
     if len(held):
         since = held["candle"].iloc[0]
         side = "short" if held["is_short"].iloc[0] else "long"
-        return f"the {other.name} was {side} in the pair, since {since:{_TIME}}"
+        return f"the {other.name} was {side} in the pair, since {since:{TIME}}"
     if other.signals is not None:
         signals = other.signals.get((trade["pair"], trade["is_short"]))
         if signals is None or candle - span.step not in signals:

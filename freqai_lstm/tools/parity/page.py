@@ -6,17 +6,15 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from freqai_lstm.files import replacing
 from freqai_lstm.tools.command import print_table
 from freqai_lstm.tools.drawing import MODEL, TRUTH, line_plot
-from freqai_lstm.tools.pages import embedded, write_html
+from freqai_lstm.tools.pages import embedded, number, write_html
 from freqai_lstm.tools.parity.comparison import TradeComparison
 from freqai_lstm.tools.parity.matching import BOTH
+from freqai_lstm.tools.parity.trades import TIME
 from freqai_lstm.tools.statistics import plain
 
-TIME = "%Y-%m-%d %H:%M"
 PAIR_HEADERS = (
     *("Pair", "Both", "Bot only", "Backtest only", "Entry, bp", "Exit, bp", "Exits apart"),
     *("Fees, bot", "Fees, backtest", "Profit, bot", "Profit, backtest"),
@@ -110,12 +108,8 @@ def _plain_trade(trade: Mapping[Any, Any]) -> dict[str, Any]:
         **plain(known),
         "side": _direction(trade),
         "why": trade["why"],
-        **{side: {name: _value(trade[f"{name}_{side}"]) for name in _FIELDS} for side in sides},
+        **{side: plain({name: trade[f"{name}_{side}"] for name in _FIELDS}) for side in sides},
     }
-
-
-def _value(value: Any) -> Any:
-    return plain(value.item() if hasattr(value, "item") else value)
 
 
 def _direction(trade: Mapping[Any, Any]) -> str:
@@ -124,5 +118,5 @@ def _direction(trade: Mapping[Any, Any]) -> str:
 
 def _cell(value: Any) -> Any:
     if isinstance(value, float):
-        return "-" if pd.isna(value) else f"{round(value, 2) + 0.0:.2f}"
+        return number(value, 2)
     return value

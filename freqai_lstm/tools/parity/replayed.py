@@ -15,8 +15,8 @@ from freqai_lstm.bridge.kitchen import WindowedDataKitchen
 from freqai_lstm.bridge.offline import load_offline_strategy
 from freqai_lstm.exceptions import ParityError
 from freqai_lstm.regressor import MODEL_TIMESTAMP
+from freqai_lstm.tools.parity.trades import TIME
 
-_TIME = "%Y-%m-%d %H:%M"
 SIGNALS = ("enter_long", "enter_short", "exit_long", "exit_short")
 
 
@@ -169,7 +169,7 @@ class Replay:
             timeframes = " ".join(self.config["freqai"]["feature_parameters"]["include_timeframes"])
             raise ParityError(
                 f"{self.config['datadir']}: must hold the candles of {record.pair} from "
-                f"{first:{_TIME}} to {last:{_TIME}}, {missing.sum()} are "
+                f"{first:{TIME}} to {last:{TIME}}, {missing.sum()} are "
                 f"missing; freqtrade download-data --timeframes {timeframes} with the bot's "
                 f"configuration gets them"
             )

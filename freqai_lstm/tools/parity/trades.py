@@ -17,6 +17,9 @@ from sqlalchemy.orm import Session
 
 from freqai_lstm.exceptions import ParityError
 
+TIME = "%Y-%m-%d %H:%M"
+"""How the commands write opening times of candles."""
+
 OPEN = "still open"
 """The exit reason of a trade that was not over when the compared time was."""
 
