@@ -1,6 +1,5 @@
 """A bot that is killed between an order and its answer, or whose connection breaks then."""
 
-import json
 import random
 import re
 from collections.abc import Callable, Iterator
@@ -12,44 +11,21 @@ from typing import Any, NamedTuple
 
 import pytest
 import time_machine
-from freqtrade.configuration import Configuration
-from freqtrade.enums import RunMode
 from freqtrade.exceptions import TemporaryError
-from freqtrade.freqtradebot import FreqtradeBot
-from freqtrade.persistence import Order, Trade, disable_database_use, enable_database_use
+from freqtrade.persistence import Order, Trade
 
 from freqai_lstm.bridge import reconciliation
+from freqai_lstm.bridge.strategy import ReconcilingStrategy
 from freqai_lstm.replay.account.account import Account
-from freqai_lstm.replay.account.orders import FillStyle, OrderRequest, Side
-from freqai_lstm.replay.account.state import AccountTerms
-from freqai_lstm.replay.binance.overlay import replay_overlay
-from freqai_lstm.replay.candles import parse_day_ms
+from freqai_lstm.replay.account.orders import OrderRequest, Side
 from freqai_lstm.replay.faults.plan import Fault
-from freqai_lstm.replay.feed import Clock
-from freqai_lstm.replay.synthetic import SyntheticMarket
+from tests.integration import order_bot
+from tests.integration.order_bot import PAIRS
 from tests.replay_server import ReplayServer
 
-PAIRS = ["BTC/USDT:USDT", "ADA/USDT:USDT"]
 START = datetime(2024, 1, 10, 9, 0, tzinfo=UTC)
-CONFIG = {
-    "initial_state": "running",
-    "trading_mode": "futures",
-    "margin_mode": "isolated",
-    "stake_currency": "USDT",
-    "stake_amount": 1000,
-    "max_open_trades": 2,
-    "exchange": {"pair_whitelist": PAIRS},
-    "pairlists": [{"method": "StaticPairList"}],
-    "entry_pricing": {"price_side": "same", "use_order_book": True, "order_book_top": 1},
-    "exit_pricing": {"price_side": "same", "use_order_book": True, "order_book_top": 1},
+CONFIG = order_bot.CONFIG | {
     "unfilledtimeout": {"entry": 1, "exit": 1, "unit": "minutes"},
-    "order_types": {
-        "entry": "limit",
-        "exit": "limit",
-        "stoploss": "market",
-        "stoploss_on_exchange": True,
-        "stoploss_on_exchange_interval": 20,
-    },
     "freqai": {
         "enabled": False,
         "identifier": "lost",
@@ -59,29 +35,6 @@ CONFIG = {
         "data_split_parameters": {},
     },
 }
-STRATEGY = """
-from freqai_lstm.bridge.strategy import ReconcilingStrategy
-
-class LongAndShort(ReconcilingStrategy):
-    timeframe = "1m"
-    stoploss = -0.02
-    minimal_roi = {"4": -1}
-    can_short = True
-
-    def leverage(self, pair, *args, **kwargs):
-        return 5.0
-
-    def populate_indicators(self, dataframe, metadata):
-        return dataframe
-
-    def populate_entry_trend(self, dataframe, metadata):
-        side = "short" if metadata["pair"].startswith("ADA") else "long"
-        dataframe[[f"enter_{side}", "enter_tag"]] = (1, "always")
-        return dataframe
-
-    def populate_exit_trend(self, dataframe, metadata):
-        return dataframe
-"""
 
 
 class Killed(BaseException):
@@ -121,14 +74,7 @@ class Bot:
         self.start()
 
     def start(self) -> None:
-        arguments = {
-            "config": [str(self.folder / "config.json"), str(self.folder / "overlay.json")],
-            "user_data_dir": str(self.folder),
-            "strategy": "LongAndShort",
-            "db_url": f"sqlite:///{self.folder / self.database}",
-        }
-        self.running = FreqtradeBot(Configuration(arguments, RunMode.LIVE).get_config())
-        self.running.startup()
+        self.running = order_bot.start_bot(self.folder, self.database)
         self._fetch = self.running.exchange._api.fetch
         self.running.exchange._api.fetch = self._answered
 
@@ -176,14 +122,7 @@ def clock() -> Iterator[Any]:
 
 @pytest.fixture
 def server(tmp_path: Path, clock: Any) -> Iterator[ReplayServer]:
-    days = {"start_ms": parse_day_ms("20240109"), "end_ms": parse_day_ms("20240112")}
-    market = SyntheticMarket(3, **days, base_timeframe="1m", pairs=PAIRS)
-    terms = AccountTerms(Decimal(5000), FillStyle(2, partly=0.5, late_seconds=10.0))
-    with ReplayServer(market, clock=Clock(is_live=True), terms=terms) as running:
-        assert running.signed is not None
-        overlay = replay_overlay(running.url, market, running.signed.credentials)
-        overlay.pop("freqai")
-        (tmp_path / "overlay.json").write_text(json.dumps(overlay))
+    with order_bot.order_exchange(tmp_path, partly=0.5) as running:
         yield running
 
 
@@ -195,18 +134,12 @@ def account(server: ReplayServer) -> Account:
 
 @pytest.fixture
 def bot(server: ReplayServer, tmp_path: Path) -> Iterator[Bot]:
-    (tmp_path / "strategies").mkdir()
     (tmp_path / "models" / "lost").mkdir(parents=True)
-    (tmp_path / "strategies" / "long_and_short.py").write_text(STRATEGY)
-    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
-    used_before = Trade.use_db
-    # A backtest in the same process has switched the database off.
-    enable_database_use()
-    started = Bot(tmp_path)
-    yield started
-    started.running.cleanup()
-    if not used_before:
-        disable_database_use("1m")
+    order_bot.write_project(tmp_path, CONFIG, ReconcilingStrategy, stoploss=-0.02, minutes=4)
+    with order_bot.database_in_use():
+        started = Bot(tmp_path)
+        yield started
+        started.running.cleanup()
 
 
 def check_whole(account: Account) -> None:

@@ -1,110 +1,43 @@
 """A bot without dry-run against the replay exchange: orders, stops, funding."""
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 import time_machine
-from freqtrade.configuration import Configuration
-from freqtrade.enums import RunMode
 from freqtrade.freqtradebot import FreqtradeBot
-from freqtrade.persistence import Trade, disable_database_use, enable_database_use
-
-from freqai_lstm.replay.account.account import Account
-from freqai_lstm.replay.account.orders import Fill, FillStyle
-from freqai_lstm.replay.account.state import AccountTerms
-from freqai_lstm.replay.binance.overlay import replay_overlay
-from freqai_lstm.replay.candles import parse_day_ms
-from freqai_lstm.replay.feed import Clock
-from freqai_lstm.replay.synthetic import SyntheticMarket
-from tests.replay_server import ReplayServer
-
-PAIRS = ["BTC/USDT:USDT", "ADA/USDT:USDT"]
-# Ten minutes before funding is settled.
-START = datetime(2024, 1, 10, 7, 50, tzinfo=UTC)
-CONFIG = {
-    "initial_state": "running",
-    "trading_mode": "futures",
-    "margin_mode": "isolated",
-    "stake_currency": "USDT",
-    "stake_amount": 1000,
-    "max_open_trades": 2,
-    "exchange": {"pair_whitelist": PAIRS},
-    "pairlists": [{"method": "StaticPairList"}],
-    "entry_pricing": {"price_side": "same", "use_order_book": True, "order_book_top": 1},
-    "exit_pricing": {"price_side": "other", "use_order_book": True, "order_book_top": 1},
-    "order_types": {
-        "entry": "limit",
-        "exit": "limit",
-        "stoploss": "market",
-        "stoploss_on_exchange": True,
-        "stoploss_on_exchange_interval": 20,
-    },
-}
-STRATEGY = """
+from freqtrade.persistence import Trade
 from freqtrade.strategy import IStrategy
 
-class LongAndShort(IStrategy):
-    timeframe = "1m"
-    stoploss = -0.015
-    minimal_roi = {"12": -1}
-    can_short = True
+from freqai_lstm.replay.account.account import Account
+from freqai_lstm.replay.account.orders import Fill
+from tests.integration import order_bot
+from tests.replay_server import ReplayServer
 
-    def leverage(self, pair, *args, **kwargs):
-        return 5.0
-
-    def populate_indicators(self, dataframe, metadata):
-        return dataframe
-
-    def populate_entry_trend(self, dataframe, metadata):
-        side = "enter_short" if metadata["pair"].startswith("ADA") else "enter_long"
-        dataframe[side] = 1
-        return dataframe
-
-    def populate_exit_trend(self, dataframe, metadata):
-        return dataframe
-"""
+# Ten minutes before funding is settled.
+START = datetime(2024, 1, 10, 7, 50, tzinfo=UTC)
+CONFIG = order_bot.CONFIG | {
+    "exit_pricing": order_bot.CONFIG["exit_pricing"] | {"price_side": "other"}
+}
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ReplayServer]:
-    days = {"start_ms": parse_day_ms("20240109"), "end_ms": parse_day_ms("20240112")}
-    market = SyntheticMarket(3, **days, base_timeframe="1m", pairs=PAIRS)
-    terms = AccountTerms(Decimal(5000), FillStyle(2, partly=0.7, late_seconds=10.0))
     with (
         time_machine.travel(START, tick=False),
-        ReplayServer(market, clock=Clock(is_live=True), terms=terms) as running,
+        order_bot.order_exchange(tmp_path, partly=0.7) as running,
     ):
-        assert running.signed is not None
-        overlay = replay_overlay(running.url, market, running.signed.credentials)
-        overlay.pop("freqai")
-        (tmp_path / "overlay.json").write_text(json.dumps(overlay))
         yield running
 
 
 @pytest.fixture
 def bot(server: ReplayServer, tmp_path: Path) -> Iterator[FreqtradeBot]:
-    (tmp_path / "strategies").mkdir()
-    (tmp_path / "strategies" / "long_and_short.py").write_text(STRATEGY)
-    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
-    arguments = {
-        "config": [str(tmp_path / "config.json"), str(tmp_path / "overlay.json")],
-        "user_data_dir": str(tmp_path),
-        "strategy": "LongAndShort",
-        "db_url": f"sqlite:///{tmp_path / 'trades.sqlite'}",
-    }
-    used_before = Trade.use_db
-    # A backtest in the same process has switched the database off.
-    enable_database_use()
-    running = FreqtradeBot(Configuration(arguments, RunMode.LIVE).get_config())
-    running.startup()
-    yield running
-    running.cleanup()
-    if not used_before:
-        disable_database_use(running.config["timeframe"])
+    order_bot.write_project(tmp_path, CONFIG, IStrategy, stoploss=-0.015, minutes=12)
+    with order_bot.database_in_use():
+        running = order_bot.start_bot(tmp_path)
+        yield running
+        running.cleanup()
 
 
 def held_by_bot() -> dict[str, float]:
