@@ -1,7 +1,7 @@
 """A pair's rank among others, candle by candle: what it has done against a market."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -24,6 +24,21 @@ def rank_among(own: pd.Series, others: pd.DataFrame) -> pd.Series:
     counted = others.notna().sum(axis="columns") + 1
     place = below.sum(axis="columns") + (same.sum(axis="columns") + 1) / 2
     return ((place / counted - 0.5) * math.sqrt(12)).where(own.notna())
+
+
+def place_among(name: str, values: Mapping[str, float]) -> float:
+    """Return the place of one value among all, evenly spread about 0 between -1 and 1.
+
+    NaN without a value; others without one do not count.
+
+    :param name: Whose.
+    :param values: By name; NaN where there is none.
+    """
+    own = values.get(name, math.nan)
+    known = [value for value in values.values() if not math.isnan(value)]
+    if math.isnan(own):
+        return math.nan
+    return sum((own > other) - (own < other) for other in known) / len(known)
 
 
 def at_dates(values: Frame, other: pd.DataFrame, candles: pd.DataFrame) -> Frame:

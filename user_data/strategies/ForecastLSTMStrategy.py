@@ -1,13 +1,20 @@
 """Trades on a predicted return, as far as it pays the costs of trading."""
 
+import math
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from ExampleLSTMStrategy import ExampleLSTMStrategy
 from freqtrade.persistence import Trade
-from freqtrade.strategy import IntParameter, RealParameter, timeframe_to_minutes
+from freqtrade.strategy import (
+    IntParameter,
+    RealParameter,
+    timeframe_to_minutes,
+    timeframe_to_prev_date,
+)
 from pandas import DataFrame
 
 from freqai_lstm.bridge.funding import funding_pairs, known_funding_rate
@@ -20,6 +27,7 @@ from freqai_lstm.score import (
     forward_return_in_ranges,
     in_round_trips,
     past_ranks,
+    place_among,
     relative_return_in_ranges,
     smoothed,
 )
@@ -30,15 +38,22 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
 
     The network predicts one label, with the features of :class:`ExampleLSTMStrategy`: the return
     of the next ``label_period_candles`` in units of ATR, or with
-    ``freqai.feature_parameters.relative_to`` what it is worth against these pairs, by its rank
-    among them. Then longs and shorts make a book that hardly depends on what the market does.
+    ``freqai.feature_parameters.relative_to`` what it is worth against these pairs.
 
     The forecast is smoothed, for each trade costs. What it promises is counted in costs of a round
     trip, funding included: a position is entered above ``entry_margin`` of them and held until less
-    than ``exit_margin`` are left. The stake is the larger the more is promised, up to the usual
-    stake at ``full_margin``; a position is adjusted once it is off by ``rebalance_share`` of the
+    than ``exit_margin`` are left.
+
+    The stake is the larger the more is promised, up to the usual stake at ``full_margin``. With a
+    relative label it follows the place that the pair's forecast has among those of the others, from
+    the whole usual stake for the best, long, and for the worst, short, to none in the middle: so
+    longs and shorts make a book that hardly depends on what the market does, and a wild pair gets
+    no more than a calm one. A position is adjusted once it is off by ``rebalance_share`` of the
     usual stake.
     """
+
+    # The smoothing forgets its start to 2e-4 in 600 candles, with its default half-life.
+    startup_candle_count = 600
 
     position_adjustment_enable = True
     trailing_stop = False
@@ -49,7 +64,7 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
     round_trip_costs = 0.0015
     """Fees of an entry and an exit with limit orders, and half a spread and slippage for each."""
 
-    half_life = IntParameter(0, 96, default=12, space="buy")
+    half_life = IntParameter(0, 96, default=48, space="buy")
     entry_margin = RealParameter(0.0, 5.0, default=1.0, space="buy")
     full_margin = RealParameter(1.0, 20.0, default=10.0, space="buy")
     rebalance_share = RealParameter(0.05, 1.0, default=0.2, space="buy")
@@ -58,10 +73,17 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
     plot_config = {
         "main_plot": {},
         "subplots": {
+            "Forecast [ATR]": {"forecast": {"color": "#ff7f0e"}},
             "Promise [round trips]": {"promise": {"color": "#1f77b4"}},
             "Do predict": {"do_predict": {"color": "#d62728"}},
         },
     }
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__(config)
+        # What was made of the forecasts of each pair, by the candle's opening time.
+        self._analyzed: dict[str, DataFrame] = {}
+        self._forecasts: tuple[datetime | None, dict[str, float]] = (None, {})
 
     def bot_start(self, **kwargs: Any) -> None:
         """Check what is traded with, and search what has an effect."""
@@ -70,6 +92,7 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
             if parameter.space in ("buy", "sell") and name in vars(ExampleLSTMStrategy):
                 # Those of the score, which is not predicted.
                 parameter.optimize = False
+        self.full_margin.optimize = not self._is_relative()
 
     def informative_pairs(self) -> list[tuple[str, str, str]]:
         """Ask for the funding rates of the pairs, in futures mode."""
@@ -107,7 +130,13 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
 
     def populate_entry_trend(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
         """Enter where a return is promised that pays its costs by a margin."""
-        dataframe["promise"] = self._promise(dataframe)
+        predicted = dataframe[self._label()].where(dataframe["do_predict"] == 1)
+        dataframe["forecast"] = smoothed(predicted, self.half_life.value)
+        dataframe["promise"] = in_round_trips(
+            dataframe, dataframe["forecast"], self.round_trip_costs, dataframe["funding"]
+        )
+        made = dataframe[["forecast", "promise"]]
+        self._analyzed[metadata["pair"]] = made.set_axis(pd.DatetimeIndex(dataframe["date"]))
         return self._signal(dataframe, "enter", self._hysteresis().enters, "promised")
 
     def populate_exit_trend(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
@@ -128,8 +157,11 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
         **kwargs: Any,
     ) -> float:
         """Stake the share of the usual stake that the promise is worth."""
-        stake = self._usual_stake() * self._share(pair, is_short=side == "short")
-        return min(max(stake, min_stake or 0.0), max_stake)
+        share = self._share(pair, current_time, is_short=side == "short")
+        # Without a share there is no position; freqtrade would raise a stake that is too small.
+        return (
+            min(max(self._usual_stake() * share, min_stake or 0.0), max_stake) if share > 0 else 0.0
+        )
 
     def adjust_trade_position(
         self,
@@ -148,8 +180,10 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
         """Let a position follow the promise, once it is off by more than ``rebalance_share``."""
         usual = self._usual_stake()
         present = trade.amount * current_rate / trade.leverage
-        missing = usual * self._share(trade.pair, trade.is_short) - present
-        if trade.has_open_orders or abs(missing) < self.rebalance_share.value * usual:
+        missing = usual * self._share(trade.pair, current_time, trade.is_short) - present
+        is_off = abs(missing) >= self.rebalance_share.value * usual
+        if trade.has_open_orders or not is_off:
+            # NaN is not off either: a position waits for the next forecast.
             return None
         reduces = missing < 0
         if reduces:
@@ -165,8 +199,10 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
         return None
 
     def _label(self) -> str:
-        is_relative = self.freqai_info["feature_parameters"].get("relative_to")
-        return RELATIVE_RETURN_LABEL if is_relative else RETURN_LABEL
+        return RELATIVE_RETURN_LABEL if self._is_relative() else RETURN_LABEL
+
+    def _is_relative(self) -> bool:
+        return bool(self.freqai_info["feature_parameters"].get("relative_to"))
 
     def _horizon(self) -> int:
         return int(self.freqai_info["feature_parameters"]["label_period_candles"])
@@ -185,16 +221,6 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
             dataframe.loc[tradable & applies(promise), columns] = (1, tag)
         return dataframe
 
-    def _promise(self, dataframe: DataFrame) -> pd.Series:
-        """Return what a long position is promised, in costs of a round trip."""
-        forecast = dataframe[self._label()].where(dataframe["do_predict"] == 1)
-        return in_round_trips(
-            dataframe,
-            smoothed(forecast, self.half_life.value),
-            self.round_trip_costs,
-            dataframe["funding"],
-        )
-
     def _usual_stake(self) -> float:
         """Return the stake of a position at its fullest."""
         if self.config["stake_amount"] != "unlimited":
@@ -202,8 +228,23 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
         slots = min(self.config["max_open_trades"], len(self.dp.current_whitelist()))
         return self.wallets.get_total_stake_amount() / slots
 
-    def _share(self, pair: str, is_short: bool) -> float:
-        """Return the share of the usual stake that the newest promise is worth."""
-        newest = self.dp.get_analyzed_dataframe(pair, self.timeframe)[0].iloc[-1]
-        promise = -newest["promise"] if is_short else newest["promise"]
-        return self._hysteresis().share(promise)
+    def _share(self, pair: str, now: datetime, is_short: bool) -> float:
+        """Return the share of the usual stake that a position is to have, NaN if unforeseen."""
+        side = -1.0 if is_short else 1.0
+        forming = timeframe_to_prev_date(self.timeframe, now)
+        candle = timedelta(minutes=timeframe_to_minutes(self.timeframe))
+        if not self._is_relative():
+            promise = side * self._analyzed_at("promise", forming - candle, pair)
+            return self._hysteresis().share(promise)
+        # Live, pairs are analysed one after another, and one may be late: all know the candle
+        # before the newest.
+        before = forming - 2 * candle
+        if self._forecasts[0] != before:
+            pairs = self.dp.current_whitelist()
+            self._forecasts = before, {x: self._analyzed_at("forecast", before, x) for x in pairs}
+        place = side * place_among(pair, self._forecasts[1])
+        return float(np.clip(place, 0, 1))
+
+    def _analyzed_at(self, column: str, date: datetime, pair: str) -> float:
+        analyzed = self._analyzed.get(pair)
+        return math.nan if analyzed is None else float(analyzed[column].get(date, math.nan))

@@ -14,6 +14,7 @@ from freqai_lstm.score import RELATIVE_RETURN_LABEL, RETURN_LABEL, range_share
 from tests.conftest import PAIRS
 
 PAIR = {"pair": "BTC/USDT:USDT"}
+HOURS = pd.date_range("2024-01-01", periods=60, freq="1h", tz="UTC")
 FORECASTS = [9.0, 0.5, 0.0, -0.5, -9.0]
 
 
@@ -37,6 +38,7 @@ def load(config: dict[str, Any], **parameters: Any) -> Any:
 def predicted(strategy: Any, promises: list[float] = FORECASTS) -> pd.DataFrame:
     """Return analysed candles that promise so many round trips."""
     candles = random_walk(30 + len(promises))
+    candles["date"] = HOURS[: len(candles)]
     shares = range_share(candles)
     frame = candles.assign(do_predict=1, funding=0.0)[-len(promises) :]
     forecast = np.array(promises) * strategy.round_trip_costs / shares[-len(promises) :]
@@ -100,28 +102,70 @@ def trading(forecast: dict[str, Any]) -> Any:
     forecast.update(max_open_trades=3, stake_amount="unlimited")
     strategy = load(forecast, full_margin=4.0, rebalance_share=0.2)
     strategy.wallets = SimpleNamespace(get_total_stake_amount=lambda: 3_000.0)
-    frame = strategy.populate_entry_trend(predicted(strategy, [2.0]), PAIR)
-    strategy.dp = SimpleNamespace(
-        current_whitelist=lambda: PAIRS,
-        get_analyzed_dataframe=lambda pair, timeframe: (frame, None),
-    )
+    strategy.dp = SimpleNamespace(current_whitelist=lambda: PAIRS)
+    strategy.populate_entry_trend(predicted(strategy, [2.0]), PAIR)
     return strategy
 
 
-def stake(strategy: Any, side: str) -> float:
+# Ten minutes after the close of the candle with that promise.
+NOW = HOURS[31] + pd.Timedelta(minutes=10)
+
+
+def stake(strategy: Any, side: str, pair: str = PAIRS[0], now: pd.Timestamp = NOW) -> float:
     return float(
-        strategy.custom_stake_amount(
-            PAIR["pair"], None, 100.0, 1_000.0, 10.0, 5_000.0, 1.0, None, side
-        )
+        strategy.custom_stake_amount(pair, now, 100.0, 1_000.0, 10.0, 5_000.0, 1.0, None, side)
     )
 
 
 def test_stake_follows_the_promise(trading: Any) -> None:
     assert stake(trading, "long") == pytest.approx(500)
-    assert stake(trading, "short") == 10
+    assert stake(trading, "short") == 0
 
 
-def adjusted(strategy: Any, stake_now: float, is_short: bool = False) -> float | None:
+def test_nothing_is_staked_on_what_is_not_foreseen(trading: Any) -> None:
+    assert stake(trading, "long", now=NOW + pd.Timedelta(hours=1)) == 0
+    assert stake(trading, "long", PAIRS[1]) == 0
+
+
+@pytest.fixture
+def book(trading: Any) -> Any:
+    """The strategy where three pairs are forecast something against the others, and its opposite.
+
+    Then one of them is not foreseen.
+    """
+    trading.config["freqai"]["feature_parameters"]["relative_to"] = "whitelist"
+    none = float("nan")
+    for pair, forecasts in zip(
+        PAIRS, ([0.3, -3, 0.1], [-0.1, 1, none], [-0.2, 2, 0.2]), strict=True
+    ):
+        frame = predicted(trading, [0.0] * len(forecasts))
+        frame[RELATIVE_RETURN_LABEL] = 0.0
+        frame.loc[30:, RELATIVE_RETURN_LABEL] = forecasts
+        trading.populate_entry_trend(frame, {"pair": pair})
+    return trading
+
+
+@pytest.mark.parametrize(
+    ("later", "places"), [(1, (2, 0, -2)), (2, (-2, 0, 2)), (3, (-1.5, 0, 1.5)), (4, (0, 0, 0))]
+)
+def test_relative_stake_follows_the_place_one_candle_before_the_newest(
+    book: Any, later: int, places: tuple[float, ...]
+) -> None:
+    now = NOW + pd.Timedelta(hours=later)
+    for side, sign in (("long", 1), ("short", -1)):
+        stakes = [stake(book, side, pair, now) for pair in PAIRS]
+        assert stakes == pytest.approx([max(sign * place / 3, 0) * 1_000 for place in places])
+
+
+def test_position_of_a_pair_that_is_not_foreseen_waits(book: Any) -> None:
+    hour = pd.Timedelta(hours=1)
+    assert adjusted(book, 900.0, now=NOW + hour) == pytest.approx(-900 + 2_000 / 3)
+    assert adjusted(book, 900.0, now=NOW + 9 * hour) is None
+
+
+def adjusted(
+    strategy: Any, stake_now: float, is_short: bool = False, now: pd.Timestamp = NOW
+) -> float | None:
     trade = SimpleNamespace(
         pair=PAIR["pair"],
         amount=stake_now / 100,
@@ -133,7 +177,7 @@ def adjusted(strategy: Any, stake_now: float, is_short: bool = False) -> float |
         has_open_orders=False,
     )
     found: float | None = strategy.adjust_trade_position(
-        trade, None, 100.0, 0.0, 10.0, 5_000.0, 100.0, 100.0, 0.0, 0.0
+        trade, now, 100.0, 0.0, 10.0, 5_000.0, 100.0, 100.0, 0.0, 0.0
     )
     return found
 
@@ -175,7 +219,10 @@ def test_labels_are_absolute_or_relative(forecast: dict[str, Any], candles: Any)
     assert RETURN_LABEL not in labelled
 
 
-def test_hyperopt_searches_the_margins_alone(forecast: dict[str, Any]) -> None:
+@pytest.mark.parametrize("relative", [False, True])
+def test_hyperopt_searches_what_has_an_effect(forecast: dict[str, Any], relative: bool) -> None:
+    if relative:
+        forecast["freqai"]["feature_parameters"]["relative_to"] = "whitelist"
     strategy = load(forecast)
     strategy.bot_start()
     searched = {
@@ -183,10 +230,5 @@ def test_hyperopt_searches_the_margins_alone(forecast: dict[str, Any]) -> None:
         for name, parameter in strategy.enumerate_parameters()
         if parameter.optimize and parameter.space in ("buy", "sell")
     }
-    assert searched == {
-        "half_life",
-        "entry_margin",
-        "full_margin",
-        "rebalance_share",
-        "exit_margin",
-    }
+    always = {"half_life", "entry_margin", "rebalance_share", "exit_margin"}
+    assert searched == (always if relative else always | {"full_margin"})

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit_candles import random_walk, rewritten_after
 
-from freqai_lstm.score import past_ranks
+from freqai_lstm.score import past_ranks, place_among
 from freqai_lstm.score.ranks import rank_among
 
 LOOKBACKS = (1, 12)
@@ -35,6 +35,16 @@ def test_equals_share_a_rank() -> None:
     others = pd.DataFrame({0: [1.0], 1: [1.0], 2: [np.nan]})
     assert rank_among(pd.Series([1.0]), others).tolist() == [0.0]
     assert rank_among(pd.Series([np.nan]), others).isna().all()
+
+
+def test_places_are_those_of_ranks_between_minus_one_and_one() -> None:
+    values = {str(x): x for x in (4.0, -1.0, 2.0, 9.0, 3.0)}
+    values |= {"late": np.nan}
+    others = [x for x in values.values() if x != 4.0]
+    rank = rank_among(pd.Series([4.0]), pd.DataFrame([others]))[0]
+    assert place_among("4.0", values) == pytest.approx(rank * 2 / np.sqrt(12))
+    assert place_among("4.0", values) == pytest.approx(0.4)
+    assert np.isnan([place_among(name, values) for name in ("late", "unknown")]).all()
 
 
 def test_the_pair_that_rose_most_comes_first() -> None:

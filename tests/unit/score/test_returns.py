@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from unit_candles import random_walk, rewritten_after
 
 from freqai_lstm.score import forward_return_in_ranges, range_share, relative_return_in_ranges
+from freqai_lstm.score.returns import LARGEST_DEVIATION
 
 AHEAD = 3
 
@@ -33,16 +34,23 @@ def of_all(pairs: list[pd.DataFrame], function: Callable[..., pd.Series]) -> pd.
     return pd.concat(found, axis=1)
 
 
-def test_relative_return_is_the_rank_of_the_return() -> None:
+def test_relative_return_is_what_a_pair_does_against_the_mean_of_all() -> None:
     pairs = market()
     changes = pd.concat([forward_return_in_ranges(pair, AHEAD) for pair in pairs], axis=1).dropna()
     found = of_all(pairs, relative_return_in_ranges).dropna()
-    places = changes.rank(axis=1) - 2.5
-    assert (found.rank(axis=1) - 2.5).to_numpy() == pytest.approx(places.to_numpy())
+    against = changes.sub(changes.mean(axis=1), axis=0)
+    assert np.corrcoef(found.iloc[0], against.iloc[0])[0, 1] == pytest.approx(1)
     assert len(found) == 60 - AHEAD - 14
-    # Evenly spread, with the standard deviation of what pairs do about their mean.
-    first = found.iloc[0].sort_values()
-    assert np.diff(first) == pytest.approx(0.25 * np.sqrt(12) * 0.4 * np.sqrt(AHEAD))
+    # In each candle with the standard deviation that pairs have about their mean.
+    assert found.std(axis=1).to_numpy() == pytest.approx(0.4 * np.sqrt(AHEAD))
+
+
+def test_relative_return_is_cut_where_one_pair_runs_away_from_many() -> None:
+    pairs = [dated(random_walk(60, seed)) for seed in range(20)]
+    wild = pairs[0].copy()
+    wild.loc[50:, "close"] *= 3
+    found = relative_return_in_ranges(wild, AHEAD, pairs[1:])
+    assert found.max() == found[49] == pytest.approx(LARGEST_DEVIATION * 0.4 * np.sqrt(AHEAD))
 
 
 def test_relative_returns_of_a_market_sum_to_nothing() -> None:
@@ -61,7 +69,6 @@ def test_a_pair_that_is_younger_does_not_count_before() -> None:
     without = relative_return_in_ranges(old, AHEAD, [other])
     differs = (with_it - without).abs() > 0
     assert not differs[:54].any()
-    # Three ranks in place of two.
     assert differs[54:57].all()
 
 
