@@ -33,7 +33,7 @@ from freqai_lstm.score.indicators import (
     rolling_mean_to_std,
     rolling_zscore,
 )
-from freqai_lstm.score.ranks import past_ranks, place_among
+from freqai_lstm.score.ranks import past_ranks, places
 from freqai_lstm.score.returns import (
     RELATIVE_RETURN_LABEL,
     RETURN_LABEL,

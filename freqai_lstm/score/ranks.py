@@ -1,7 +1,7 @@
 """A pair's rank among others, candle by candle: what it has done against a market."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -26,19 +26,13 @@ def rank_among(own: pd.Series, others: pd.DataFrame) -> pd.Series:
     return ((place / counted - 0.5) * math.sqrt(12)).where(own.notna())
 
 
-def place_among(name: str, values: Mapping[str, float]) -> float:
-    """Return the place of one value among all, evenly spread about 0 between -1 and 1.
+def places(values: pd.Series) -> pd.Series:
+    """Return the place of each value among all, evenly spread about 0 between -1 and 1.
 
-    NaN without a value; others without one do not count.
-
-    :param name: Whose.
-    :param values: By name; NaN where there is none.
+    NaN without a value; what has none does not count.
     """
-    own = values.get(name, math.nan)
-    known = [value for value in values.values() if not math.isnan(value)]
-    if math.isnan(own):
-        return math.nan
-    return sum((own > other) - (own < other) for other in known) / len(known)
+    counted = values.count()
+    return (2 * values.rank() - counted - 1) / counted
 
 
 def at_dates(values: Frame, other: pd.DataFrame, candles: pd.DataFrame) -> Frame:

@@ -13,7 +13,6 @@ from freqtrade.commands.optimize_commands import setup_optimize_configuration
 from freqtrade.enums import RunMode
 from freqtrade.persistence import LocalTrade
 
-from freqai_lstm.cli import parse_arguments
 from freqai_lstm.replay.binance.overlay import exchange_overlay
 from freqai_lstm.replay.candles import parse_day_ms
 from freqai_lstm.replay.synthetic import SyntheticMarket
@@ -51,23 +50,21 @@ def options(tmp_path: Path) -> Iterator[dict[str, Any]]:
         for name, content in (("config", config), ("overlay", overlay)):
             (tmp_path / f"{name}.json").write_text(json.dumps(content))
         configs = [str(tmp_path / f"{name}.json") for name in ("config", "overlay")]
-        own = {"identifier": "book", "timerange": "20240216-20240222"}
-        data = {"timeframes": ["1h"], "timerange": "20240101-20240222"}
-        start_download_data({"config": configs, "user_data_dir": str(tmp_path), **data})
-        places = {"strategy_path": ROOT / "user_data" / "strategies"}
-        places["freqaimodel_path"] = ROOT / "user_data" / "freqaimodels"
-        arguments = ["pretrain", "--userdir", str(tmp_path), "--timerange", own["timerange"]]
-        for path in configs:
-            arguments += ["--config", path]
-        for name, place in places.items():
-            arguments += [f"--{name.replace('_', '-')}", str(place)]
-        yield vars(parse_arguments(arguments))
+        own = {"config": configs, "user_data_dir": str(tmp_path), "timeframes": ["1h"]}
+        start_download_data(own | {"timerange": "20240101-20240222"})
+        user_data = ROOT / "user_data"
+        yield own | {
+            "timerange": "20240216-20240222",
+            "strategy_path": str(user_data / "strategies"),
+            "freqaimodel_path": str(user_data / "freqaimodels"),
+            "export": "none",
+        }
 
 
 def test_stakes_are_made_of_what_all_pairs_forecast_two_candles_before(
     options: dict[str, Any],
 ) -> None:
-    config = setup_optimize_configuration(options | {"export": "none"}, RunMode.BACKTEST)
+    config = setup_optimize_configuration(options, RunMode.BACKTEST)
     asked = []
     with opened_backtesting(config) as backtesting:
         (strategy,) = backtesting.strategylist

@@ -27,7 +27,7 @@ from freqai_lstm.score import (
     forward_return_in_ranges,
     in_round_trips,
     past_ranks,
-    place_among,
+    places,
     relative_return_in_ranges,
     smoothed,
 )
@@ -84,7 +84,8 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
         super().__init__(config)
         # What was made of the forecasts of each pair, by the candle's opening time.
         self._analyzed: dict[str, DataFrame] = {}
-        self._forecasts: tuple[datetime | None, dict[str, float]] = (None, {})
+        # Of all pairs among each other, on the candle that opened then.
+        self._places: tuple[datetime | None, pd.Series] = (None, pd.Series(dtype=float))
 
     def bot_start(self, **kwargs: Any) -> None:
         """Check what is traded with, and search what has an effect."""
@@ -240,10 +241,11 @@ class ForecastLSTMStrategy(ExampleLSTMStrategy):
         # Live, pairs are analysed one after another, and one may be late: all know the candle
         # before the newest.
         before = forming - 2 * candle
-        if self._forecasts[0] != before:
+        if self._places[0] != before:
             pairs = self.dp.current_whitelist()
-            self._forecasts = before, {x: self._analyzed_at("forecast", before, x) for x in pairs}
-        place = side * place_among(pair, self._forecasts[1])
+            forecasts = {each: self._analyzed_at("forecast", before, each) for each in pairs}
+            self._places = before, places(pd.Series(forecasts, dtype=float))
+        place = side * self._places[1].get(pair, math.nan)
         return float(np.clip(place, 0, 1))
 
     def _analyzed_at(self, column: str, date: datetime, pair: str) -> float:

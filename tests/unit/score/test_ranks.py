@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit_candles import random_walk, rewritten_after
 
-from freqai_lstm.score import past_ranks, place_among
+from freqai_lstm.score import past_ranks, places
 from freqai_lstm.score.ranks import rank_among
 
 LOOKBACKS = (1, 12)
@@ -42,9 +42,10 @@ def test_places_are_those_of_ranks_between_minus_one_and_one() -> None:
     values |= {"late": np.nan}
     others = [x for x in values.values() if x != 4.0]
     rank = rank_among(pd.Series([4.0]), pd.DataFrame([others]))[0]
-    assert place_among("4.0", values) == pytest.approx(rank * 2 / np.sqrt(12))
-    assert place_among("4.0", values) == pytest.approx(0.4)
-    assert np.isnan([place_among(name, values) for name in ("late", "unknown")]).all()
+    found = places(pd.Series(values))
+    assert found["4.0"] == pytest.approx(rank * 2 / np.sqrt(12))
+    assert found["4.0"] == pytest.approx(0.4)
+    assert np.isnan([found.get(name, np.nan) for name in ("late", "unknown")]).all()
 
 
 def test_the_pair_that_rose_most_comes_first() -> None:
