@@ -5,6 +5,7 @@ A strategy of few features is loaded as the commands load it, without an exchang
 
 import copy
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,11 @@ CLASSES = """self.freqai.class_names = ["down", "up"]
 
 
 @pytest.fixture
-def config(config: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
+def config(
+    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
+    # Python takes bytecode for that of a file of the same size, written in the same second.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     config.update(
         strategy="FewFeatures",
         strategy_path=str(tmp_path / "strategies"),
