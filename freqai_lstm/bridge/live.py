@@ -50,6 +50,7 @@ class LiveRegressor(OpenRegressor):
         folder = identifier_folder(config)
         if config.get("runmode") in TRADE_MODES:
             check_candles_join()
+            keep_names_in_python()
             salvage_folder(folder)
         super().__init__(**kwargs)
         self.incidents = IncidentLog(folder / INCIDENTS_NAME)
@@ -238,3 +239,12 @@ def check_candles_join() -> None:
             f"ones ({fresh['date'].dtype}) as dates for live trading, was pandas {pd.__version__}, "
             f"which makes them {joined['date'].dtype}; install pandas>=3.0,<3.1"
         )
+
+
+def keep_names_in_python() -> None:
+    """Let pandas keep column names as Python's strings.
+
+    Otherwise it turns all names of a frame from Arrow's strings into Python's for each column that
+    is added, which is a third of what a live candle takes.
+    """
+    pd.set_option("mode.string_storage", "python")

@@ -1,5 +1,6 @@
 """A bot that is killed or stopped at random moments and started again, many times."""
 
+import os
 import signal
 import subprocess
 import time
@@ -12,7 +13,7 @@ import torch
 from .rig import PAIRS, Rig
 from .seeds import chance
 
-KILLS = 20
+KILLS = int(os.environ.get("KILLS", "20"))
 STOPS = 15
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]

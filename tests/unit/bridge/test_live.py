@@ -12,7 +12,12 @@ from freqtrade.freqai.base_models.BasePyTorchRegressor import BasePyTorchRegress
 
 from freqai_lstm.bridge import live, roster
 from freqai_lstm.bridge.incidents import IncidentLog, read_incidents
-from freqai_lstm.bridge.live import LiveRegressor, check_candles_join, late_candles
+from freqai_lstm.bridge.live import (
+    LiveRegressor,
+    check_candles_join,
+    keep_names_in_python,
+    late_candles,
+)
 from freqai_lstm.exceptions import SettingsError
 from freqai_lstm.regressor import LSTMRegressor
 
@@ -101,6 +106,16 @@ def test_pandas_that_makes_dates_objects_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(live.pd, "concat", joined)
     with pytest.raises(SettingsError, match=r"makes them object; install pandas>=3\.0,<3\.1"):
         check_candles_join()
+
+
+def test_names_are_kept_in_python() -> None:
+    with pd.option_context("mode.string_storage", "pyarrow"):
+        before = pd.DataFrame({"a": [1.0]}).pct_change()
+        keep_names_in_python()
+        after = pd.DataFrame({"a": [1.0]}).pct_change()
+    assert [frame.columns.dtype.storage for frame in (before, after)] == ["pyarrow", "python"]
+    pd.testing.assert_frame_equal(before, after, check_column_type=False)
+    assert list(pd.concat([before, after])) == ["a"]
 
 
 @pytest.fixture
