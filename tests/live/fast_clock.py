@@ -1,9 +1,10 @@
 """A clock for tests that goes on while a bot sleeps, so that hours of trading take minutes.
 
 Usage: ``python fast_clock.py CLOCK SPEED MODULE [ARGUMENTS...]`` runs a module on the clock that
-the file CLOCK holds. It stands still while the module works. When its main thread sleeps, the clock
-moves on by as much, in a SPEED-th of the time; so a busy machine makes a test slow but changes
-nothing. All processes of a test share the file. Time-outs use the monotonic clock and stay real.
+the file CLOCK holds. It stands still while the module works, unless that is what a test is about.
+When its main thread sleeps, the clock moves on by as much, in a SPEED-th of the time; so a busy
+machine makes a test slow but changes nothing. All processes of a test share the file. Time-outs use
+the monotonic clock and stay real.
 """
 
 import faulthandler
@@ -22,23 +23,25 @@ import time_machine
 class FastClock:
     """The time that a file holds, shared by all processes that open it.
 
-    :param path: A file of eight bytes, nanoseconds since 1970.
+    :param path: A file of two integers of eight bytes: nanoseconds since 1970, and 1 if those of
+        the monotonic clock are to be added, for a clock that goes on while a process works.
     """
 
     def __init__(self, path: Path) -> None:
         with path.open("r+b") as file:
-            self._memory = mmap.mmap(file.fileno(), 8)
+            self._memory = mmap.mmap(file.fileno(), 16)
+        self._goes_on: int = struct.unpack_from("q", self._memory, 8)[0]
 
     @classmethod
-    def create(cls, path: Path, now: float) -> "FastClock":
+    def create(cls, path: Path, now: float, goes_on: bool = False) -> "FastClock":
         """Make the file and set it to a time in seconds since 1970."""
-        path.write_bytes(struct.pack("q", int(now * 1e9)))
+        path.write_bytes(struct.pack("qq", int(now * 1e9) - goes_on * time.monotonic_ns(), goes_on))
         return cls(path)
 
     def time_ns(self) -> int:
         """Tell the time in nanoseconds since 1970."""
         nanoseconds: int = struct.unpack_from("q", self._memory)[0]
-        return nanoseconds
+        return nanoseconds + self._goes_on * time.monotonic_ns()
 
     def time(self) -> float:
         """Tell the time in seconds since 1970."""
@@ -46,7 +49,8 @@ class FastClock:
 
     def advance(self, seconds: float) -> None:
         """Let the time go on."""
-        struct.pack_into("q", self._memory, 0, self.time_ns() + int(seconds * 1e9))
+        (nanoseconds,) = struct.unpack_from("q", self._memory)
+        struct.pack_into("q", self._memory, 0, nanoseconds + int(seconds * 1e9))
 
     def install(self, speed: float) -> None:
         """Make this the clock of the process.
@@ -58,7 +62,7 @@ class FastClock:
         def sleep(seconds: float) -> None:
             sleep_really(seconds / speed)
             if threading.current_thread() is main:
-                self.advance(seconds)
+                self.advance(seconds * (1 - self._goes_on / speed))
 
         time_machine.travel(self.time()).start().time_ns = self.time_ns
         time.sleep = sleep

@@ -34,6 +34,7 @@ import json
 import time
 from pathlib import Path
 
+from freqtrade.exchange import timeframe_to_seconds
 from freqtrade.strategy import RealParameter
 
 from ExampleLSTMStrategy import LABELS, ExampleLSTMStrategy
@@ -68,6 +69,8 @@ class LiveStrategy(ExampleLSTMStrategy):
         signals = ["enter_long", "enter_short", "exit_long", "exit_short"]
         seen = {"pair": metadata["pair"], "date": last["date"].isoformat()}
         seen["seconds"] = time.perf_counter() - self.started
+        closed = last["date"].timestamp() + timeframe_to_seconds(self.timeframe)
+        seen["age"] = time.time() - closed
         seen |= {name: int(last.get(name, 0) == 1) for name in signals}
         seen |= {name: float(last[name]) for name in [*LABELS, "do_predict", "score"]}
         with (Path(self.config["user_data_dir"]) / "seen.jsonl").open("a") as file:
@@ -85,6 +88,7 @@ class Rig:
     :param timeout_ms: How long the bot waits for an answer, in real time.
     :param timeframe: The candles to trade.
     :param start: When the clock begins, in seconds since 1970; by default the seed decides.
+    :param goes_on: Whether the clock goes on while the bot works.
     """
 
     def __init__(
@@ -96,12 +100,13 @@ class Rig:
         timeout_ms: int = 5000,
         timeframe: str = "1m",
         start: float | None = None,
+        goes_on: bool = False,
     ) -> None:
         self.folder, self.speed, self.pairs, self.timeout_ms = folder, speed, pairs, timeout_ms
         self.timeframe = timeframe
         # A minute begins: the first candle is not half over.
         began = _DAY + chance("clock").uniform(0, _DAYS * 86_400) if start is None else start
-        self.clock = FastClock.create(folder / "clock", began // 60 * 60)
+        self.clock = FastClock.create(folder / "clock", began // 60 * 60, goes_on)
         self.userdir = folder / "user_data"
         self.database = folder / "trades.sqlite"
         self.identifier = "live"
