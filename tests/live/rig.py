@@ -82,7 +82,8 @@ class LiveStrategy(ExampleLSTMStrategy):
 class Rig:
     """Runs the exchange, and the bot as often as it is started.
 
-    :param folder: An empty folder for the user directory and the logs.
+    :param folder: A folder for the user directory and the logs: an empty one, or that of an
+        earlier rig, which is gone on with.
     :param speed: How many times as fast as in reality the bot's sleep is over.
     :param pairs: The pairs to trade.
     :param timeout_ms: How long the bot waits for an answer, in real time.
@@ -104,20 +105,23 @@ class Rig:
     ) -> None:
         self.folder, self.speed, self.pairs, self.timeout_ms = folder, speed, pairs, timeout_ms
         self.timeframe = timeframe
-        # A minute begins: the first candle is not half over.
-        began = _DAY + chance("clock").uniform(0, _DAYS * 86_400) if start is None else start
-        self.clock = FastClock.create(folder / "clock", began // 60 * 60, goes_on)
         self.userdir = folder / "user_data"
         self.database = folder / "trades.sqlite"
         self.identifier = "live"
+        self.bots = len(list(folder.glob("bot-*.log")))
+        self._processes: list[subprocess.Popen[bytes]] = []
+        if self.bots:
+            self.clock = FastClock(folder / "clock")
+            return
+        # A minute begins: the first candle is not half over.
+        began = _DAY + chance("clock").uniform(0, _DAYS * 86_400) if start is None else start
+        self.clock = FastClock.create(folder / "clock", began // 60 * 60, goes_on)
         for name in ("strategies", "freqaimodels"):
             (self.userdir / name).mkdir(parents=True)
             for file in (ROOT / "user_data" / name).glob("*.py"):
                 (self.userdir / name / file.name).write_text(file.read_text())
         (self.userdir / "strategies" / "live_strategy.py").write_text(STRATEGY)
         self.configure()
-        self._processes: list[subprocess.Popen[bytes]] = []
-        self.bots = 0
 
     @property
     def models(self) -> Path:
@@ -167,6 +171,7 @@ class Rig:
     def start_exchange(self, *arguments: str) -> None:
         """Start the exchange, and wait until it answers."""
         overlay = self.folder / "overlay.json"
+        overlay.unlink(missing_ok=True)
         options = ["replay", "--live", "--port", "0", "--overlay", str(overlay)]
         options += ["--seed", str(SEED)]
         market = ["--base-timeframe", "1m", "--start", "20240101", "--end", "20240401"]
