@@ -173,8 +173,16 @@ class Rig:
         overlay = self.folder / "overlay.json"
         overlay.unlink(missing_ok=True)
         options = ["replay", "--live", "--port", "0", "--overlay", str(overlay)]
-        options += ["--seed", str(SEED)]
-        market = ["--base-timeframe", "1m", "--start", "20240101", "--end", "20240401"]
+        market = [
+            "--seed",
+            str(SEED),
+            "--base-timeframe",
+            "1m",
+            "--start",
+            "20240101",
+            "--end",
+            "20240401",
+        ]
         chosen = arguments if "--datadir" in arguments else (*market, *arguments)
         self._run("freqai_lstm.cli", *options, *chosen, log="exchange.log")
         self.wait(overlay.exists, 60, "exchange.log")
