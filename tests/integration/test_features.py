@@ -5,7 +5,6 @@ A strategy of few features is loaded as the commands load it, without an exchang
 
 import copy
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,11 +76,7 @@ CLASSES = """self.freqai.class_names = ["down", "up"]
 
 
 @pytest.fixture
-def config(
-    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> dict[str, Any]:
-    # Python takes bytecode for that of a file of the same size, written in the same second.
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+def config(config: dict[str, Any], tmp_path: Path, no_bytecode: None) -> dict[str, Any]:
     config.update(
         strategy="FewFeatures",
         strategy_path=str(tmp_path / "strategies"),

@@ -108,20 +108,21 @@ class Rig:
         self.userdir = folder / "user_data"
         self.database = folder / "trades.sqlite"
         self.identifier = "live"
-        self.bots = len(list(folder.glob("bot-*.log")))
-        self._processes: list[subprocess.Popen[bytes]] = []
-        if self.bots:
-            self.clock = FastClock(folder / "clock")
-            return
-        # A minute begins: the first candle is not half over.
-        began = _DAY + chance("clock").uniform(0, _DAYS * 86_400) if start is None else start
-        self.clock = FastClock.create(folder / "clock", began // 60 * 60, goes_on)
+        clock = folder / "clock"
+        if clock.exists():
+            self.clock = FastClock(clock)
+        else:
+            # A minute begins: the first candle is not half over.
+            began = _DAY + chance("clock").uniform(0, _DAYS * 86_400) if start is None else start
+            self.clock = FastClock.create(clock, began // 60 * 60, goes_on)
         for name in ("strategies", "freqaimodels"):
-            (self.userdir / name).mkdir(parents=True)
+            (self.userdir / name).mkdir(parents=True, exist_ok=True)
             for file in (ROOT / "user_data" / name).glob("*.py"):
                 (self.userdir / name / file.name).write_text(file.read_text())
         (self.userdir / "strategies" / "live_strategy.py").write_text(STRATEGY)
         self.configure()
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.bots = len(list(folder.glob("bot-*.log")))
 
     @property
     def models(self) -> Path:
@@ -173,16 +174,8 @@ class Rig:
         overlay = self.folder / "overlay.json"
         overlay.unlink(missing_ok=True)
         options = ["replay", "--live", "--port", "0", "--overlay", str(overlay)]
-        market = [
-            "--seed",
-            str(SEED),
-            "--base-timeframe",
-            "1m",
-            "--start",
-            "20240101",
-            "--end",
-            "20240401",
-        ]
+        market = ["--seed", str(SEED), "--base-timeframe", "1m"]
+        market += ["--start", "20240101", "--end", "20240401"]
         chosen = arguments if "--datadir" in arguments else (*market, *arguments)
         self._run("freqai_lstm.cli", *options, *chosen, log="exchange.log")
         self.wait(overlay.exists, 60, "exchange.log")
@@ -263,6 +256,11 @@ class Rig:
         """Return a log, by default the newest bot's."""
         path = self.folder / (name or f"bot-{self.bots}.log")
         return path.read_text(errors="replace") if path.exists() else ""
+
+    def complaints(self) -> list[str]:
+        """Return the lines of the newest bot's log that must not be there in quiet times."""
+        words = (" - ERROR - ", "did not predict")
+        return [line for line in self.log().splitlines() if any(word in line for word in words)]
 
     def seen(self) -> pd.DataFrame:
         """Return what the strategy saw and decided, a row for each pair and candle."""

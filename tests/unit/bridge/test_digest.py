@@ -213,10 +213,8 @@ def test_function_that_nothing_reaches_does_not_count(digests: Digests) -> None:
 
 
 def test_module_beside_the_strategy_counts_however_it_is_imported(
-    digests: Digests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    digests: Digests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_bytecode: None
 ) -> None:
-    # Python takes bytecode for that of a file of the same size, written in the same second.
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.syspath_prepend(tmp_path)
     for number, (imported, inner, used) in enumerate(
         [
