@@ -46,6 +46,9 @@ class LiveStrategy(ExampleLSTMStrategy):
     threshold_buy = RealParameter(0.0, 3.0, default=0.02, space="buy")
     threshold_sell = RealParameter(-3.0, 0.0, default=-0.02, space="sell")
     trailing_stop = False
+    # freqtrade reads all closed trades ever for this one, with each that closes: here they are as
+    # many in a week as elsewhere in years.
+    max_weekly_drawdown = RealParameter(0, 0.5, default=0.0, space="protection")
 
     def populate_indicators(self, dataframe, metadata):
         self.started = time.perf_counter()
