@@ -94,3 +94,13 @@ def test_open_timerange_is_refused(
 ) -> None:
     assert main([*arguments, "--timerange", "20240210-"]) == 2
     assert "--timerange: must have a start and an end, was '20240210-'" in capsys.readouterr().err
+
+
+def test_figures_do_not_replace_the_candidates(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    candidates = tmp_path / "models.json"
+    before = candidates.read_text(encoding="utf-8")
+    assert main([*arguments, "-o", str(tmp_path / "out" / ".." / "models.json")]) == 2
+    assert "--output: must be another file than --candidates" in capsys.readouterr().err
+    assert candidates.read_text(encoding="utf-8") == before

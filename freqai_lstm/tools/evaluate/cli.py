@@ -72,11 +72,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run_evaluate(args: argparse.Namespace) -> int:
     """Run what is not finished yet, print the table and write the figures.
 
-    :raises SettingsError: If the configuration, the timerange, the candidates or the labels are
-        wrong.
+    :raises SettingsError: If the configuration, the timerange, the candidates, the labels or the
+        output are wrong.
     :raises SkillError: If a training fails.
     """
     config = command.freqai_configuration({**vars(args), "output": None})
+    output = args.output or (
+        Path(config["user_data_dir"]) / "evaluate" / f"evaluation-{args.timerange}.json"
+    )
+    if args.candidates and output.resolve() == args.candidates.resolve():
+        raise SettingsError(f"--output: must be another file than --candidates, was {output} too")
     closed_timerange(args.timerange)
     strategy = load_labelling_strategy(config)
     labels = sample_labels(strategy, config)
@@ -89,9 +94,6 @@ def run_evaluate(args: argparse.Namespace) -> int:
     configured = config["freqai"]["feature_parameters"].get("label_period_candles", 0)
     horizons = args.horizons or ([configured] if configured else [1, 4, 12])
     _check_settings(config, candidates, horizons)
-    output = args.output or (
-        Path(config["user_data_dir"]) / "evaluate" / f"evaluation-{args.timerange}.json"
-    )
     output.parent.mkdir(parents=True, exist_ok=True)
     sub_runs = plan.plan_sub_runs(config, candidates, args.seeds, horizons)
     costs = _run_all(sub_runs, args, output.with_suffix(".log"))
