@@ -19,8 +19,9 @@ STOPS = 15
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 
 
-def model_files(rig: Rig) -> dict[str, float]:
-    return {str(path): path.stat().st_mtime for path in rig.models.glob("sub-train-*/*_model.zip")}
+def models(rig: Rig) -> list[Path]:
+    """List the saved models; while a bot runs, it may delete a folder meanwhile."""
+    return list(rig.models.glob("sub-train-*/*_model.zip"))
 
 
 def open_trades(rig: Rig) -> set[tuple[int, float]]:
@@ -39,14 +40,15 @@ def busy_bot(rig: Rig, seconds: float) -> subprocess.Popen[bytes]:
 
 def test_killed_bot_starts_again_and_loses_nothing(tmp_path: Path) -> None:
     rng = chance("kills")
-    moments = []
+    moments: list[str] = []
+    pairs: set[str] = set()
     with Rig(tmp_path, speed=240) as rig:
         # Trained all the time, so that many kills hit a training or a save.
         rig.configure(live_retrain_hours=0.001)
         rig.start_exchange()
         for _ in range(KILLS):
             bot = busy_bot(rig, rng.uniform(0.0, 6.0))
-            before, held = model_files(rig), open_trades(rig)
+            held = open_trades(rig)
             rig.stop(bot, signal.SIGKILL)
             log = rig.log()
             last = [line for line in log.splitlines() if "Train" in line][-1:]
@@ -56,16 +58,15 @@ def test_killed_bot_starts_again_and_loses_nothing(tmp_path: Path) -> None:
             assert "loading failed" not in log
             assert "cannot be used" not in log
             # Whatever is there is whole.
-            for path in model_files(rig):
+            for path in models(rig):
                 torch.load(path, weights_only=False)
             # Trades only change by the bot's own will: none that was open is lost.
             kept = {number for number, _ in open_trades(rig)}
             closed = set(rig.trades().query("is_open == 0")["id"]) if len(rig.trades()) else set()
             assert {number for number, _ in held} <= kept | closed
             # FreqAI keeps the two newest models of a pair, so no pair has lost its last one.
-            pairs = {Path(path).parent.name.split("_")[0] for path in before}
-            after = {Path(path).parent.name.split("_")[0] for path in model_files(rig)}
-            assert pairs <= after
+            before, pairs = pairs, {path.parent.name.split("_")[0] for path in models(rig)}
+            assert before <= pairs
 
         bot = rig.start_bot()
         count = len(rig.seen())
