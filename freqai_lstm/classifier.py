@@ -1,5 +1,6 @@
 """The same for labels that are classes: probabilities in place of numbers."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -25,23 +26,24 @@ class LSTMClassifier(LSTMRegressor):
     The strategy names the classes in ``set_freqai_targets``: ``self.freqai.class_names = ["down",
     "up"]``.
 
-    :raises SettingsError: As LSTMRegressor, and if ``from_persistence`` is true or ``linear_share``
-        above 0.
+    :raises SettingsError: As LSTMRegressor, and if ``from_persistence``, ``huber_delta`` or
+        ``linear_share`` is set, which are for numbers.
     """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         parameters = self.settings.model_training_parameters
-        if parameters.trainer_kwargs.from_persistence:
-            raise SettingsError(
-                "freqai.model_training_parameters.trainer_kwargs.from_persistence: must be false "
-                "with classes, was true"
-            )
-        if share := parameters.model_kwargs.linear_share:
-            raise SettingsError(
-                f"freqai.model_training_parameters.model_kwargs.linear_share: must be 0 with "
-                f"classes, was {share}"
-            )
+        trainer, network = parameters.trainer_kwargs, parameters.model_kwargs
+        for name, value, required in (
+            ("trainer_kwargs.from_persistence", trainer.from_persistence, False),
+            ("trainer_kwargs.huber_delta", trainer.huber_delta, None),
+            ("model_kwargs.linear_share", network.linear_share, 0),
+        ):
+            if value != required:
+                raise SettingsError(
+                    f"freqai.model_training_parameters.{name}: must be {json.dumps(required)} "
+                    f"with classes, was {json.dumps(value)}"
+                )
 
     def predicted_columns(self, labels: list[str]) -> list[str]:
         """Return the columns that are predicted: the label, and the classes.

@@ -23,9 +23,11 @@ from freqai_lstm.model.ensemble import calibrate, make_members, mean_history, pr
 from freqai_lstm.model.linear import Linear, fit_linear
 from freqai_lstm.model.persistence import Persistence, fit_persistence
 from freqai_lstm.model.training import (
+    Loss,
     Split,
     TrainingHistory,
     cross_entropy,
+    huber_error,
     squared_error,
     train_windows,
 )
@@ -134,7 +136,7 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
                 train,
                 test,
                 seed=member.seed,
-                loss=cross_entropy if self.class_names else squared_error,
+                loss=self._loss(),
                 epochs=partial(self._count_epochs, number),
                 on_epoch=partial(self._log_epoch, number),
             )
@@ -286,6 +288,13 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
         """Leave out what is saved beside the trainer or belongs to the running process."""
         transient = ("model", "optimizer", "members", "tb_logger", "device")
         return {key: value for key, value in self.__dict__.items() if key not in transient}
+
+    def _loss(self) -> Loss:
+        """Return what is minimised."""
+        if self.class_names:
+            return cross_entropy
+        delta = self.training_settings.huber_delta
+        return squared_error if delta is None else huber_error(delta)
 
     def _load_split(self, data_dictionary: dict[str, Any], split: str) -> Split:
         """Put one split on the device and find its whole windows."""

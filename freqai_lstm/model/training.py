@@ -39,18 +39,35 @@ class Split:
     ends: Tensor
 
 
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""From predictions and labels to the loss of each row, shape ``(rows,)``."""
+
+
 def squared_error(predicted: Tensor, labels: Tensor) -> Tensor:
     """Return the mean squared error of each row, of numbers; all shapes ``(rows, labels)``."""
     return (predicted - labels).square().mean(dim=1)
 
 
+def huber_error(delta: float) -> Loss:
+    """Return a loss that few wild rows do not decide: up to ``delta`` it is the squared error.
+
+    Beyond, it grows in a straight line. Shapes are those of :func:`squared_error`. Source: Huber
+    (1964).
+
+    :param delta: In units of the scaled labels, so their standard deviations.
+    """
+
+    def error(predicted: Tensor, labels: Tensor) -> Tensor:
+        # torch's is half as large.
+        halves = nn.functional.huber_loss(predicted, labels, reduction="none", delta=delta)
+        return 2 * halves.mean(dim=1)
+
+    return error
+
+
 def cross_entropy(predicted: Tensor, labels: Tensor) -> Tensor:
     """Return the cross-entropy of each row, of logits and of classes with a 1 in their column."""
     return nn.functional.cross_entropy(predicted, labels, reduction="none")
-
-
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""From predictions and labels to the loss of each row, shape ``(rows,)``."""
 
 
 class TrainingStep:

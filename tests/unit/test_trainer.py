@@ -92,6 +92,14 @@ def test_fit_learns_the_labels() -> None:
     assert trainer.history.train_loss[-1] < 0.1 * trainer.history.train_loss[0]
 
 
+def test_how_wild_a_label_is_does_not_matter_with_hubers_error() -> None:
+    data = make_data()
+    wild, wilder = (with_label(data, 20, value) for value in (50.0, 500.0))
+    for delta, alike in ((None, False), (0.2, True)):
+        trained = (trained_weights(labels, huber_delta=delta) for labels in (wild, wilder))
+        assert equal_weights(*trained) == alike
+
+
 def test_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     data = make_data()
     first, again, other = (trained_weights(data, seed=seed) for seed in (1, 1, 2))

@@ -17,8 +17,10 @@ from freqai_lstm.model.training import (
     Split,
     TrainingHistory,
     evaluate,
+    huber_error,
     predict_windows,
     seeded,
+    squared_error,
     train_windows,
 )
 from freqai_lstm.settings import TrainerSettings
@@ -279,6 +281,16 @@ def test_weight_of_a_row_scales_its_part_of_the_loss() -> None:
         windows = train.features.unfold(0, WINDOW, 1).transpose(1, 2)
         errors = (model(windows) - train.labels[train.ends]).square().mean(dim=1)
     assert weighted == pytest.approx((errors * weights[train.ends]).mean().item(), rel=1e-5)
+
+
+def test_hubers_error_is_the_squared_one_up_to_delta_and_a_line_beyond() -> None:
+    predicted = torch.tensor([[0.0, 0.3], [0.5, -0.5], [3.0, -2.0]])
+    # 2 * delta * |e| - delta ** 2 beyond.
+    expected = [0.3**2 / 2, 0.5**2, ((3.0 - 0.25) + (2.0 - 0.25)) / 2]
+    errors = huber_error(0.5)(predicted, torch.zeros_like(predicted))
+    assert errors.tolist() == pytest.approx(expected)
+    largest = huber_error(100.0)(predicted, torch.zeros_like(predicted))
+    assert largest.tolist() == squared_error(predicted, torch.zeros_like(predicted)).tolist()
 
 
 def test_test_split_is_watched_and_not_trained_on() -> None:
