@@ -126,8 +126,12 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
             test = persistence.residual(test) if test is not None else None
         network = self.parameters.model_kwargs
         if network.linear_share > 0:
-            linear = fit_linear(train, network.linear_share, network.linear_alpha_per_row)
-            self.model_meta_data["linear"] = linear
+            self.model_meta_data["linear"] = fit_linear(
+                train,
+                network.linear_share,
+                network.linear_alpha_per_row,
+                self.training_settings.huber_delta,
+            )
         histories = [
             train_windows(
                 member.model,
