@@ -36,7 +36,7 @@ class LSTMClassifier(LSTMRegressor):
         trainer, network = parameters.trainer_kwargs, parameters.model_kwargs
         for name, value, required in (
             ("trainer_kwargs.from_persistence", trainer.from_persistence, False),
-            ("trainer_kwargs.huber_delta", trainer.huber_delta, None),
+            ("trainer_kwargs.huber_delta", trainer.huber_delta, {}),
             ("model_kwargs.linear_share", network.linear_share, 0),
         ):
             if value != required:

@@ -56,7 +56,7 @@ class TrainerSettings(_Section):
     lr_schedule: Literal["plateau", "cosine", "constant"] = "plateau"
     weight_decay: float = Field(default=0.01, ge=0)
     max_grad_norm: float | None = Field(default=1.0, gt=0)
-    huber_delta: float | None = Field(default=None, gt=0)
+    huber_delta: dict[str, Annotated[float, Field(gt=0)]] = {}
     from_persistence: bool = False
     seed: int = Field(default=42, ge=0, lt=2**32)
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

@@ -16,7 +16,7 @@ from freqtrade.freqai.torch.PyTorchModelTrainer import PyTorchModelTrainer
 from freqtrade.util import get_progress_tracker
 from torch import Tensor, nn
 
-from freqai_lstm.exceptions import WindowError
+from freqai_lstm.exceptions import SettingsError, WindowError
 from freqai_lstm.files import replacing
 from freqai_lstm.model import MODEL_VERSION
 from freqai_lstm.model.ensemble import calibrate, make_members, mean_history, predict_members
@@ -105,9 +105,11 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
             (rows, labels), ``<split>_weights`` (rows,) and ``<split>_timestamps`` (rows,), the
             opening times of the rows' candles in seconds.
         :param splits: ``["train"]`` or ``["train", "test"]``.
+        :raises SettingsError: If ``huber_delta`` names a label that there is not.
         :raises WindowError: If the training split holds fewer than two whole windows.
         """
         self.model_meta_data["trained_until"] = int(np.max(data_dictionary["train_timestamps"]))
+        loss = self._loss([*map(str, data_dictionary["train_labels"])])
         train = self._load_split(data_dictionary, "train")
         test = self._load_split(data_dictionary, "test") if "test" in splits else None
         if len(train.ends) < 2:
@@ -126,12 +128,8 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
             test = persistence.residual(test) if test is not None else None
         network = self.parameters.model_kwargs
         if network.linear_share > 0:
-            self.model_meta_data["linear"] = fit_linear(
-                train,
-                network.linear_share,
-                network.linear_alpha_per_row,
-                self.training_settings.huber_delta,
-            )
+            linear = fit_linear(train, network.linear_share, network.linear_alpha_per_row)
+            self.model_meta_data["linear"] = linear
         histories = [
             train_windows(
                 member.model,
@@ -140,7 +138,7 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
                 train,
                 test,
                 seed=member.seed,
-                loss=self._loss(),
+                loss=loss,
                 epochs=partial(self._count_epochs, number),
                 on_epoch=partial(self._log_epoch, number),
             )
@@ -293,12 +291,23 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
         transient = ("model", "optimizer", "members", "tb_logger", "device")
         return {key: value for key, value in self.__dict__.items() if key not in transient}
 
-    def _loss(self) -> Loss:
-        """Return what is minimised."""
+    def _loss(self, labels: Sequence[str]) -> Loss:
+        """Return what is minimised.
+
+        :param labels: Their names.
+        """
         if self.class_names:
             return cross_entropy
-        delta = self.training_settings.huber_delta
-        return squared_error if delta is None else huber_error(delta)
+        deltas = self.training_settings.huber_delta
+        if unknown := sorted(deltas.keys() - {*labels}):
+            raise SettingsError(
+                f"freqai.model_training_parameters.trainer_kwargs.huber_delta: must be of the "
+                f"labels {', '.join(labels)}, was {', '.join(unknown)}"
+            )
+        if not deltas:
+            return squared_error
+        each = [deltas.get(label, math.inf) for label in labels]
+        return huber_error(torch.tensor(each, device=self.device))
 
     def _load_split(self, data_dictionary: dict[str, Any], split: str) -> Split:
         """Put one split on the device and find its whole windows."""

@@ -48,19 +48,20 @@ def squared_error(predicted: Tensor, labels: Tensor) -> Tensor:
     return (predicted - labels).square().mean(dim=1)
 
 
-def huber_error(delta: float) -> Loss:
-    """Return a loss that few wild rows do not decide: up to ``delta`` it is the squared error.
+def huber_error(deltas: Tensor) -> Loss:
+    """Return a loss that few wild rows do not decide: up to delta it is the squared error.
 
     Beyond, it grows in a straight line. Shapes are those of :func:`squared_error`. Source: Huber
     (1964).
 
-    :param delta: In units of the scaled labels, so their standard deviations.
+    :param deltas: That of each label, in units of the scaled labels, so their standard deviations;
+        infinite where the squared error stays. Shape ``(labels,)``.
     """
 
     def error(predicted: Tensor, labels: Tensor) -> Tensor:
-        # torch's is half as large.
-        halves = nn.functional.huber_loss(predicted, labels, reduction="none", delta=delta)
-        return 2 * halves.mean(dim=1)
+        errors = (predicted - labels).abs()
+        small = torch.minimum(errors, deltas)
+        return (small * (2 * errors - small)).mean(dim=1)
 
     return error
 

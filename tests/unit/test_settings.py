@@ -81,7 +81,7 @@ def test_defaults_of_the_network_and_its_training() -> None:
             "lr_schedule": "plateau",
             "weight_decay": 0.01,
             "max_grad_norm": 1.0,
-            "huber_delta": None,
+            "huber_delta": {},
             "from_persistence": False,
             "seed": 42,
             "device": "auto",
@@ -226,7 +226,7 @@ WRONG: list[tuple[str, Any]] = [
     (f"{TRAINER}.lr_schedule", "linear"),
     (f"{TRAINER}.weight_decay", -0.1),
     (f"{TRAINER}.max_grad_norm", 0),
-    (f"{TRAINER}.huber_delta", 0),
+    (f"{TRAINER}.huber_delta", 0.5),
     (f"{TRAINER}.from_persistence", 1),
     (f"{TRAINER}.seed", -1),
     (f"{TRAINER}.seed", 2**32),
@@ -258,6 +258,7 @@ def test_wrong_value_is_named_by_its_full_path(path: str, value: Any) -> None:
     [
         (f"{FEATURE}.include_timeframes", ["1h", 4], "1: must be a valid string, was 4"),
         (f"{FEATURE}.include_corr_pairlist", [7], "0: must be a valid string, was 7"),
+        (f"{TRAINER}.huber_delta", {"&-s": 0}, "&-s: must be greater than 0, was 0"),
         (
             f"{FEATURE}.indicator_periods_candles",
             [10, 20, "x"],
@@ -491,7 +492,7 @@ def test_a_training_of_a_day_is_told_how_long_it_must_be() -> None:
             {f"{TRAINER}.from_persistence": True, f"{FEATURE}.label_period_candles": 1},
             "trainer_kwargs.from_persistence: must be false with classes, was true",
         ),
-        ({f"{TRAINER}.huber_delta": 1}, "huber_delta: must be null with classes, was 1.0"),
+        ({f"{TRAINER}.huber_delta": {"&-up": 1}}, "huber_delta: must be {} with classes, was {"),
         ({f"{NETWORK}.linear_share": 0.5}, "linear_share: must be 0 with classes, was 0.5"),
     ],
 )
@@ -611,7 +612,7 @@ EFFECTS: dict[str, tuple[dict[str, Any], str]] = {
     f"{TRAINER}.lr_schedule": ({f"{TRAINER}.lr_schedule": "cosine"}, "learning_rate"),
     f"{TRAINER}.weight_decay": ({f"{TRAINER}.weight_decay": 0.5}, "weights"),
     f"{TRAINER}.max_grad_norm": ({f"{TRAINER}.max_grad_norm": 0.01}, "weights"),
-    f"{TRAINER}.huber_delta": ({f"{TRAINER}.huber_delta": 0.1}, "weights"),
+    f"{TRAINER}.huber_delta": ({f"{TRAINER}.huber_delta": {"&-label": 0.1}}, "weights"),
     f"{TRAINER}.from_persistence": (
         {f"{TRAINER}.from_persistence": True, f"{FEATURE}.label_period_candles": 1},
         "weights",

@@ -56,7 +56,7 @@ CHANGED: dict[str, Any] = {
     "model_training_parameters.trainer_kwargs.lr_schedule": "cosine",
     "model_training_parameters.trainer_kwargs.weight_decay": 0.0,
     "model_training_parameters.trainer_kwargs.max_grad_norm": None,
-    "model_training_parameters.trainer_kwargs.huber_delta": 0.5,
+    "model_training_parameters.trainer_kwargs.huber_delta": {"&-s": 0.5},
     "model_training_parameters.trainer_kwargs.from_persistence": True,
     "model_training_parameters.trainer_kwargs.seed": 43,
 }

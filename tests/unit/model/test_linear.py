@@ -9,7 +9,6 @@ from sklearn.linear_model import Ridge
 from unit_rows import BOTH, WINDOW, load_trainer, make_data, make_split, make_trainer
 
 from freqai_lstm.model.linear import Linear, fit_linear
-from freqai_lstm.model.training import huber_error
 
 
 def test_it_is_ridge_regression_of_the_rows_that_end_a_window() -> None:
@@ -22,24 +21,6 @@ def test_it_is_ridge_regression_of_the_rows_that_end_a_window() -> None:
     assert len(rows) == len(split.features) - WINDOW + 1
     np.testing.assert_allclose(linear.slopes.T, ridge.coef_, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(linear.intercepts, ridge.intercept_, rtol=1e-4, atol=1e-6)
-
-
-def test_hubers_error_is_minimised_with_a_delta() -> None:
-    split, alpha, delta = make_split(200), 0.01, 0.5
-    split.labels[::9] += 4.0
-
-    def gradients(linear: Linear) -> list[float]:
-        slopes, intercepts = (
-            each.double().requires_grad_() for each in (linear.slopes, linear.intercepts)
-        )
-        x, y = split.features[split.ends].double(), split.labels[split.ends].double()
-        error = huber_error(delta)(x @ slopes + intercepts, y).mean() * y.shape[1]
-        (error + alpha * slopes.square().sum()).backward()
-        return [float(each.grad.abs().max()) for each in (slopes, intercepts)]
-
-    squares, huber = fit_linear(split, 0.5, alpha), fit_linear(split, 0.5, alpha, delta)
-    assert min(gradients(squares)) > 0.1
-    assert max(gradients(huber)) < 0.01
 
 
 def test_share_is_that_of_the_mean() -> None:

@@ -20,7 +20,6 @@ from freqai_lstm.model.training import (
     huber_error,
     predict_windows,
     seeded,
-    squared_error,
     train_windows,
 )
 from freqai_lstm.settings import TrainerSettings
@@ -284,13 +283,15 @@ def test_weight_of_a_row_scales_its_part_of_the_loss() -> None:
 
 
 def test_hubers_error_is_the_squared_one_up_to_delta_and_a_line_beyond() -> None:
-    predicted = torch.tensor([[0.0, 0.3], [0.5, -0.5], [3.0, -2.0]])
+    labels = torch.zeros(3, 2)
+    predicted = torch.tensor([[0.0, 0.3], [0.5, -3.0], [-3.0, 2.0]], requires_grad=True)
+    errors = huber_error(torch.tensor([0.5, math.inf]))(predicted, labels)
     # 2 * delta * |e| - delta ** 2 beyond.
-    expected = [0.3**2 / 2, 0.5**2, ((3.0 - 0.25) + (2.0 - 0.25)) / 2]
-    errors = huber_error(0.5)(predicted, torch.zeros_like(predicted))
-    assert errors.tolist() == pytest.approx(expected)
-    largest = huber_error(100.0)(predicted, torch.zeros_like(predicted))
-    assert largest.tolist() == squared_error(predicted, torch.zeros_like(predicted)).tolist()
+    expected = [0.3**2, 0.5**2 + 3.0**2, (3.0 - 0.25) + 2.0**2]
+    assert (2 * errors).tolist() == pytest.approx(expected)
+    (2 * errors).sum().backward()
+    assert predicted.grad is not None
+    assert predicted.grad.flatten().tolist() == pytest.approx([0, 0.6, 1, -6, -1, 4])
 
 
 def test_test_split_is_watched_and_not_trained_on() -> None:
