@@ -21,7 +21,7 @@ from freqtrade.strategy import IStrategy
 
 from freqai_lstm.bridge.configuration import read_settings
 from freqai_lstm.exceptions import SettingsError
-from freqai_lstm.score import DEFAULT_WEIGHTS, WEIGHT_NAMES
+from freqai_lstm.score import DEFAULT_WEIGHTS, RETURN_LABEL, WEIGHT_NAMES
 from freqai_lstm.settings import FreqaiSettings
 from freqai_lstm.trainer import PyTorchLSTMTrainer
 from tests.conftest import ROOT
@@ -143,6 +143,8 @@ def test_overlay_of_the_forecast_fits_the_example(
     settings = read_settings(config["freqai"], 3600)
     assert settings.feature_parameters.label_period_candles == 4
     assert settings.feature_parameters.return_head
+    trainer = settings.model_training_parameters.trainer_kwargs
+    assert [*trainer.huber_delta] == [RETURN_LABEL]
     strategy = StrategyResolver.load_strategy(config)
     strategy.bot_start()
     assert strategy.require_return.optimize
