@@ -61,8 +61,15 @@ class LSTMRegressor(WindowedRegressor):
     def predicted_columns(self, labels: list[str]) -> list[str]:
         """Return the columns that are predicted: the labels, and the spreads of an ensemble.
 
-        :raises SettingsError: If a label has the name of another one's spread.
+        :raises SettingsError: If a label has the name of another one's spread, or ``huber_delta``
+            names a label that there is not.
         """
+        deltas = self.settings.model_training_parameters.trainer_kwargs.huber_delta
+        if unknown := sorted(deltas.keys() - {*labels}):
+            raise SettingsError(
+                f"freqai.model_training_parameters.trainer_kwargs.huber_delta: must be of the "
+                f"labels {', '.join(labels)}, was {', '.join(unknown)}"
+            )
         columns = [*labels, *(spread_columns(labels) if self.settings.ensemble_size > 1 else ())]
         if len(set(columns)) < len(columns):
             raise SettingsError(

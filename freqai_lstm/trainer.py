@@ -16,7 +16,7 @@ from freqtrade.freqai.torch.PyTorchModelTrainer import PyTorchModelTrainer
 from freqtrade.util import get_progress_tracker
 from torch import Tensor, nn
 
-from freqai_lstm.exceptions import SettingsError, WindowError
+from freqai_lstm.exceptions import WindowError
 from freqai_lstm.files import replacing
 from freqai_lstm.model import MODEL_VERSION
 from freqai_lstm.model.ensemble import calibrate, make_members, mean_history, predict_members
@@ -105,7 +105,6 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
             (rows, labels), ``<split>_weights`` (rows,) and ``<split>_timestamps`` (rows,), the
             opening times of the rows' candles in seconds.
         :param splits: ``["train"]`` or ``["train", "test"]``.
-        :raises SettingsError: If ``huber_delta`` names a label that there is not.
         :raises WindowError: If the training split holds fewer than two whole windows.
         """
         self.model_meta_data["trained_until"] = int(np.max(data_dictionary["train_timestamps"]))
@@ -299,11 +298,6 @@ class PyTorchLSTMTrainer(PyTorchModelTrainer):
         if self.class_names:
             return cross_entropy
         deltas = self.training_settings.huber_delta
-        if unknown := sorted(deltas.keys() - {*labels}):
-            raise SettingsError(
-                f"freqai.model_training_parameters.trainer_kwargs.huber_delta: must be of the "
-                f"labels {', '.join(labels)}, was {', '.join(unknown)}"
-            )
         if not deltas:
             return squared_error
         each = [deltas.get(label, math.inf) for label in labels]

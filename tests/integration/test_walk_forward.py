@@ -108,6 +108,15 @@ def test_changed_setting_under_the_same_identifier_is_refused(
     assert f"was {value!r}" in str(error.value)
 
 
+def test_hubers_error_of_a_label_that_there_is_not_is_refused(
+    config: dict[str, Any], fits: list[str]
+) -> None:
+    config["freqai"]["model_training_parameters"]["trainer_kwargs"]["huber_delta"] = {"&-x": 1.0}
+    with pytest.raises(SettingsError, match=r"huber_delta: must be of the labels &-.*, was &-x$"):
+        Backtest(config).run(BTC)
+    assert not fits
+
+
 def test_prediction_of_a_candle_is_the_same_in_a_slice_and_alone(
     config: dict[str, Any], slices: list[tuple[pd.DataFrame, Any, Any]]
 ) -> None:
