@@ -18,11 +18,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from freqai_lstm.bridge.offline import load_labelling_strategy
 from freqai_lstm.exceptions import SettingsError
+from freqai_lstm.score import RETURN_LABEL
 from freqai_lstm.tools import command
 from freqai_lstm.tools.cluster import open_pool
 from freqai_lstm.tools.features import open_store
 from freqai_lstm.tools.truths import sample_labels
-from freqai_lstm.tools.tune.plan import NAMES, OBJECTIVES, TuningPlan, overlay, search_space
+from freqai_lstm.tools.tune.plan import NAMES, OBJECTIVES, USUAL, TuningPlan, overlay, search_space
 from freqai_lstm.tools.tune.study import FINISHED, Search, open_study, study_file
 from freqai_lstm.tools.tune.windows import search_luck
 
@@ -56,7 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ),
     )
     parser.add_argument(
-        "--parameters", nargs="+", metavar="NAME", help=f"only these of: {', '.join(NAMES)}"
+        "--parameters",
+        nargs="+",
+        default=USUAL,
+        metavar="NAME",
+        help=f"of: {', '.join(NAMES)} (the first {len(USUAL)})",
     )
     parser.add_argument(
         "--train-period-days",
@@ -81,9 +86,10 @@ def run_tune(args: argparse.Namespace) -> int:
     if not re.fullmatch(r"[A-Za-z0-9_-]+", args.name):
         raise SettingsError(f"--name: must be of letters, digits, - and _, was {args.name!r}")
     options = vars(args) | dict.fromkeys(("name", "trials", "label", "objective", "parameters"))
-    space = search_space(args.parameters, args.train_period_days)
     config = command.freqai_configuration(options)
     label, objective = _aim(config, args.label, args.objective)
+    learned = RETURN_LABEL if objective == "return-rank-ic" else label
+    space = search_space(args.parameters, args.train_period_days, learned)
     plan = TuningPlan(args.name, config, label, objective, args.seeds, space)
     plan.check()
     with open_study(plan) as study:

@@ -3,7 +3,7 @@
 import copy
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from operator import attrgetter
@@ -15,8 +15,10 @@ from optuna.trial import Trial
 
 from freqai_lstm.bridge.configuration import read_settings
 from freqai_lstm.exceptions import SettingsError
+from freqai_lstm.settings import FreqaiSettings
 from freqai_lstm.tools.candles import check_stored, closed_timerange
 from freqai_lstm.tools.evaluate.plan import OWN, Candidate, Digests, SubRun, plan_sub_runs
+from freqai_lstm.tools.truths import SCORE
 
 TRAIN_PERIOD = "train_period_days"
 
@@ -30,6 +32,7 @@ class Parameter:
     :ivar high: The largest value.
     :ivar step: From one value to the next.
     :ivar log: Whether halves and doubles are equally far away.
+    :ivar label: The label whose value it is, of a key that has one for each label.
     """
 
     path: tuple[str, ...]
@@ -37,11 +40,24 @@ class Parameter:
     high: float
     step: float | None = None
     log: bool = False
+    label: str | None = None
 
     @property
     def name(self) -> str:
         """The key alone, which is unique."""
         return self.path[-1]
+
+    def configured(self, settings: FreqaiSettings) -> Any:
+        """Return its value in a ``freqai`` section, None if it has none."""
+        value = attrgetter(".".join(self.path))(settings)
+        return value if self.label is None else value.get(self.label)
+
+    def place(self, section: dict[str, Any], value: Any) -> None:
+        """Put a value into a ``freqai`` section."""
+        path = self.path if self.label is None else (*self.path, self.label)
+        for key in path[:-1]:
+            section = section.setdefault(key, {})
+        section[path[-1]] = value
 
     def suggest(self, trial: Trial) -> float:
         """Return the value that a trial tries."""
@@ -64,23 +80,41 @@ _KNOWN = (
     Parameter((*_TRAINER, "batch_size"), 32, 256, step=32),
     Parameter(("feature_parameters", "weight_factor"), 0.1, 2.0, log=True),
 )
-NAMES = tuple(parameter.name for parameter in _KNOWN)
+_OF_NUMBERS = (
+    Parameter((*_MODEL, "linear_share"), 0.0, 0.9, step=0.1),
+    Parameter((*_TRAINER, "huber_delta"), 0.1, 5.0, log=True),
+)
+"""Searched only where named: they are for labels that are numbers, and usually off."""
+
+USUAL = tuple(parameter.name for parameter in _KNOWN)
+NAMES = (*USUAL, *(parameter.name for parameter in _OF_NUMBERS))
 
 
 def search_space(
-    names: Sequence[str] | None = None, train_period_days: Sequence[int] | None = None
+    names: Sequence[str] = USUAL, train_period_days: Sequence[int] | None = None, label: str = SCORE
 ) -> list[Parameter]:
     """Return the parameters to search.
 
-    :param names: Those of :data:`NAMES` to search, all by default; the others stay as configured.
+    :param names: Those of :data:`NAMES` to search; the others stay as configured.
     :param train_period_days: The shortest and the longest training period to try, if any.
-    :raises SettingsError: If a name is not known, or the periods are not in order.
+    :param label: What is searched for, and whose ``huber_delta``.
+    :raises SettingsError: If a name is not known, the periods are not in order, or the score is to
+        have a ``huber_delta``, whose components each have their own.
     """
-    if unknown := sorted(set(names or ()) - set(NAMES)):
+    if unknown := sorted({*names} - {*NAMES}):
         raise SettingsError(
             f"--parameters: must be of {', '.join(NAMES)}, was {', '.join(unknown)}"
         )
-    space = [parameter for parameter in _KNOWN if names is None or parameter.name in names]
+    if "huber_delta" in names and label == SCORE:
+        raise SettingsError(
+            f"--parameters: huber_delta needs a label that is learned, such as with --label "
+            f"&-return or --objective return-rank-ic, was of the {SCORE}"
+        )
+    space = [
+        replace(parameter, label=label if parameter.name == "huber_delta" else None)
+        for parameter in (*_KNOWN, *_OF_NUMBERS)
+        if parameter.name in names
+    ]
     if train_period_days:
         shortest, longest = train_period_days
         if not 0 < shortest < longest:
@@ -115,10 +149,7 @@ def overlay(
 
 def _place(section: dict[str, Any], space: Iterable[Parameter], values: Mapping[str, Any]) -> None:
     for parameter in space:
-        holder = section
-        for key in parameter.path[:-1]:
-            holder = holder.setdefault(key, {})
-        holder[parameter.name] = values[parameter.name]
+        parameter.place(section, values[parameter.name])
     if "n_epochs" in values:
         # Only one of the two may count.
         section["model_training_parameters"]["trainer_kwargs"]["n_steps"] = None
@@ -169,11 +200,11 @@ class TuningPlan:
     def configured(self) -> dict[str, Any] | None:
         """Return the configured values of what is searched, None if one of them has none.
 
-        So it is with ``n_epochs`` if training goes by steps.
+        So it is with ``n_epochs`` if training goes by steps, and where there is no ``huber_delta``.
         """
         candle = timeframe_to_seconds(self.config["timeframe"])
         settings = read_settings(self.config["freqai"], candle)
-        values = {p.name: attrgetter(".".join(p.path))(settings) for p in self.space}
+        values = {parameter.name: parameter.configured(settings) for parameter in self.space}
         return None if None in values.values() else values
 
     def sub_runs(self, label: str, values: Mapping[str, Any]) -> list[SubRun]:

@@ -36,7 +36,7 @@ from tests.pools import InlinePool
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 BEST_LAYERS = 2
-FRACTIONS = {"dropout_percent", "learning_rate", "weight_decay"}
+FRACTIONS = {"dropout_percent", "learning_rate", "weight_decay", "linear_share"}
 
 
 @pytest.fixture
@@ -94,16 +94,35 @@ def trials(config: dict[str, Any], *states: TrialState) -> list[optuna.trial.Fro
 
 
 def test_values_of_a_trial_take_the_place_of_the_configured_ones(config: dict[str, Any]) -> None:
-    plan = make_plan(config, space=search_space(train_period_days=[10, 20]))
+    parameters = config["freqai"]["model_training_parameters"]
+    parameters["model_kwargs"]["linear_share"] = 0.4
+    parameters["trainer_kwargs"]["huber_delta"] = {LABELS[0]: 0.5, RETURN_LABEL: 2.0}
+    plan = make_plan(config, space=search_space(NAMES, [10, 20], RETURN_LABEL))
     values = plan.configured()
     assert values is not None
     assert set(values) == {*NAMES, "train_period_days"}
+    assert values["huber_delta"] == 2.0
     # What the configuration leaves out has its default.
     assert values["weight_decay"] == 0.01
     others = {name: value / 2 if name in FRACTIONS else 7 for name, value in values.items()}
     changed = make_plan({**config, "freqai": tried(config["freqai"], plan.space, others)})
     assert replace(changed, space=plan.space).configured() == others
     assert plan.configured() == values
+    # Of the other label there is nothing to search.
+    trained = changed.config["freqai"]["model_training_parameters"]["trainer_kwargs"]
+    assert trained["huber_delta"] == {LABELS[0]: 0.5, RETURN_LABEL: 7}
+    found = overlay("found", "20240210-20240220", plan.space, others)["freqai"]
+    found_trainer = found["model_training_parameters"]["trainer_kwargs"]
+    assert found_trainer["huber_delta"] == {RETURN_LABEL: 7}
+
+
+def test_hubers_error_is_searched_where_named_and_has_no_configured_value_where_off(
+    config: dict[str, Any],
+) -> None:
+    assert "huber_delta" not in {parameter.name for parameter in search_space()}
+    plan = make_plan(config, space=search_space(["huber_delta"], label=RETURN_LABEL))
+    assert plan.configured() is None
+    read_settings(tried(config["freqai"], plan.space, {"huber_delta": 0.3}), 3600)
 
 
 def test_epochs_take_the_place_of_steps(config: dict[str, Any]) -> None:
@@ -122,7 +141,9 @@ def test_wrong_spaces_are_refused() -> None:
     with pytest.raises(SettingsError, match=r"--parameters: must be of window_size, .* was widow"):
         search_space(["widow"])
     with pytest.raises(SettingsError, match=r"--train-period-days: .* was 20 10"):
-        search_space(None, [20, 10])
+        search_space(train_period_days=[20, 10])
+    with pytest.raises(SettingsError, match=r"huber_delta needs a label .*, was of the score"):
+        search_space(["huber_delta"])
 
 
 # The search
