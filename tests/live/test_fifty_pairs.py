@@ -57,20 +57,21 @@ def configure(rig: Rig, pairs: list[str], features: dict[str, Any], **freqai: An
     rig.configure(**section)
 
 
-def all_trained(rig: Rig, pairs: list[str]) -> None:
-    """Wait for the first models."""
-    rig.wait(lambda: trainings(rig)["pair"].nunique() == len(pairs), 3_600)
+def all_trained(rig: Rig, pairs: list[str], times: int = 1) -> None:
+    """Wait until each pair was trained so often."""
+    rig.wait(lambda: (trainings(rig)["pair"].value_counts() >= times).sum() == len(pairs), 3_600)
 
 
 def test_every_pair_is_trained_every_hour(tmp_path: Path) -> None:
     pairs = record(tmp_path / "recorded", range(SEED, SEED + 5), "1h")
-    # The bot has a fifteenth of the time that it has in reality.
-    with Rig(tmp_path, speed=15, pairs=pairs, timeframe="1h", timeout_ms=30_000) as rig:
+    # The bot has a thirtieth of the time that it has in reality.
+    with Rig(tmp_path, speed=30, pairs=pairs, timeframe="1h", timeout_ms=30_000) as rig:
         # FreqAI trains when more than the interval has passed, so a little less than an hour.
         configure(rig, pairs, {}, live_retrain_hours=0.9)
         rig.start_exchange("--datadir", str(tmp_path / "recorded"))
         bot = rig.start_bot()
-        all_trained(rig, pairs)
+        # While the first models of others are trained, from scratch, a pair waits for its second.
+        all_trained(rig, pairs, times=2)
         begun, began = rig.clock.time(), time.monotonic()
         rig.candles(HOURS, 3_600)
         seconds = time.monotonic() - began
