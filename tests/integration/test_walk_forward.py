@@ -111,8 +111,10 @@ def test_changed_setting_under_the_same_identifier_is_refused(
 def test_hubers_error_of_a_label_that_there_is_not_is_refused(
     config: dict[str, Any], fits: list[str]
 ) -> None:
-    config["freqai"]["model_training_parameters"]["trainer_kwargs"]["huber_delta"] = {"&-x": 1.0}
-    with pytest.raises(SettingsError, match=r"huber_delta: must be of the labels &-.*, was &-x$"):
+    deltas = {"&-y": 1.0, LABELS[0]: 1.0, "&-x": 1.0}
+    config["freqai"]["model_training_parameters"]["trainer_kwargs"]["huber_delta"] = deltas
+    required = f"huber_delta: must be of the labels {', '.join(LABELS)}, was &-x, &-y"
+    with pytest.raises(SettingsError, match=f"{required}$"):
         Backtest(config).run(BTC)
     assert not fits
 
